@@ -1,0 +1,82 @@
+// Owns what one member knows of its ring: successor list, predecessors, fingers. Pure tables.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "overlay/wire/contact.hh"
+
+namespace i3 {
+
+// A node with its place, which takes a hash to compute.
+struct RingPeer {
+  wire::NodeContact contact;
+  RingId id;
+
+  RingPeer() = default;
+  explicit RingPeer(const wire::NodeContact& node) : contact(node), id(node.ring_id()) {}
+  bool operator==(const RingPeer& other) const { return contact == other.contact; }
+};
+
+struct Finger {
+  unsigned bit = 0;  // the first member at or after self + 2^bit
+  RingPeer peer;
+};
+
+// No list ever holds `self` or one member twice.
+class RingView {
+ public:
+  RingView(RingId self, std::size_t max_successors, std::size_t max_predecessors)
+      : self_(self), max_successors_(max_successors), max_predecessors_(max_predecessors) {}
+
+  RingId self() const { return self_; }
+  const std::vector<RingPeer>& successors() const { return successors_; }      // nearest first
+  const std::vector<RingPeer>& predecessors() const { return predecessors_; }  // nearest first
+  const std::vector<Finger>& fingers() const { return fingers_; }              // by bit
+  const RingPeer* successor() const { return successors_.empty() ? nullptr : &successors_.front(); }
+  const RingPeer* predecessor() const {
+    return predecessors_.empty() ? nullptr : &predecessors_.front();
+  }
+  bool alone() const { return successors_.empty() && predecessors_.empty(); }
+
+  // Takes `list` in the order given up to where it passes `self` or falls back, and up to the
+  // maximum. True if this changed anything.
+  bool set_successors(const std::vector<RingPeer>& list);
+  // A new nearest predecessor. What was known before stays behind it where it still fits.
+  bool set_predecessor(const RingPeer& peer);
+  // The predecessor of predecessors()[index]; ignored if it is out of order.
+  bool set_predecessor_behind(std::size_t index, const RingPeer& peer);
+  void set_finger(unsigned bit, const RingPeer& peer);
+  // Fingers below the first bit that reaches beyond the successor list serve nothing.
+  void drop_useless_fingers();
+  // Forgets a member everywhere. True if it stood anywhere.
+  bool remove(RingId id);
+  // The same place, answered from elsewhere: takes the newer contact.
+  void update(const RingPeer& peer);
+
+  bool knows(RingId id) const;
+  // position in (predecessor, self]; a member without any other member owns everything, one that
+  // lacks only its predecessor nothing for certain.
+  bool owns(RingId position) const;
+  // position in (the predecessor before the `replicas` ones, self]; everything while the ring is
+  // known not to have so many members.
+  bool replicates(RingId position, std::size_t replicas) const;
+  // True if the successor list goes all the way round.
+  bool whole_ring_known() const { return successors_.size() < max_successors_; }
+  // Successors and fingers in (self, position), nearest to the position first.
+  std::vector<const RingPeer*> preceding(RingId position) const;
+  // The lowest bit whose finger lies beyond the successor list; 128 if there is none.
+  unsigned first_useful_bit() const;
+  // The lowest bit that reaches beyond `peer`; 128 if there is none.
+  unsigned bit_beyond(const RingPeer& peer) const;
+
+ private:
+  RingId self_;
+  std::size_t max_successors_;
+  std::size_t max_predecessors_;
+  std::vector<RingPeer> successors_;
+  std::vector<RingPeer> predecessors_;
+  std::vector<Finger> fingers_;
+};
+
+}  // namespace i3

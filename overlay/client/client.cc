@@ -1,0 +1,327 @@
+#include "overlay/client/client.hh"
+
+#include "overlay/client/placer.hh"
+#include "overlay/client/sends.hh"
+#include "overlay/wire/insert.hh"
+
+namespace i3 {
+
+using namespace client;
+
+class Client::State {
+ public:
+  State(const Identity& identity, Random& random, Log& log, ClientOptions options,
+        ClientEvents& events)
+      : core{identity, random, log, std::move(options), events},
+        entries(core, cache),
+        sends(core, entries),
+        placer(core, entries, cache, observations) {}
+
+  void on_message(const Endpoint& from, Bytes message, TimePoint now);
+  // Tells the host what changed during a call.
+  void settle(TimePoint now);
+
+  Core core;
+  NodeCache cache;
+  Observations observations;
+  Entries entries;
+  Sends sends;
+  Placer placer;
+
+ private:
+  void on_probe_reply(const Endpoint& from, Bytes message, TimePoint now);
+  void on_packet(const Endpoint& from, Bytes message, TimePoint now);
+  void on_returned(const Endpoint& from, Bytes message, TimePoint now);
+  void on_send_answer(const Endpoint& from, wire::Type type, Bytes message, TimePoint now);
+  void on_placer_answer(const Endpoint& from, wire::Type type, Bytes message, TimePoint now);
+  // Parses, hands on, and counts what nobody wanted.
+  template <class Message, class Take>
+  void take(Bytes message, Take&& taken) {
+    const auto parsed = Message::parse(message);
+    if (!parsed)
+      ++core.counters.malformed;
+    else if (!taken(*parsed))
+      ++core.counters.unsolicited;
+  }
+
+  bool told_ready_ = false;
+  bool settling_ = false;
+};
+
+void Client::State::on_message(const Endpoint& from, Bytes message, TimePoint now) {
+  using wire::Type;
+  const auto header = wire::Header::parse(message);
+  if (!header || message.size() > wire::kMaxMessage) {
+    ++core.counters.malformed;
+    return;
+  }
+  switch (header->type) {
+    case Type::packet:
+      return on_packet(from, message, now);
+    case Type::returned:
+      return on_returned(from, message, now);
+    case Type::forwarded:
+    case Type::not_present:
+    case Type::no_label:
+      return on_send_answer(from, header->type, message, now);
+    case Type::probe_reply:
+      return on_probe_reply(from, message, now);
+    case Type::lookup_reply:
+    case Type::challenge:
+    case Type::inserted:
+    case Type::refreshed:
+    case Type::refused:
+      return on_placer_answer(from, header->type, message, now);
+    default:
+      ++core.counters.unexpected_type;
+  }
+}
+
+void Client::State::on_packet(const Endpoint& from, Bytes message, TimePoint now) {
+  const auto packet = wire::IdPacket::parse(message);
+  if (!packet || !(packet->flags & wire::IdPacket::kDelivered)) {
+    ++core.counters.malformed;
+    return;
+  }
+  switch (placer.check(packet->target(), from, now)) {
+    case Placer::Delivery::accepted:
+      return core.events.on_packet(*packet, from, now);
+    case Placer::Delivery::unknown_id:
+      ++core.counters.unknown_id;
+      return;
+    case Placer::Delivery::unknown_node:
+      ++core.counters.unknown_node;
+  }
+}
+
+void Client::State::on_returned(const Endpoint& from, Bytes message, TimePoint now) {
+  const auto returned = wire::Returned::parse(message);
+  if (!returned)
+    ++core.counters.malformed;
+  else if (!sends.asked(from, now))
+    ++core.counters.unknown_node;
+  else
+    core.events.on_returned(returned->kind, returned->payload, from, now);
+}
+
+void Client::State::on_send_answer(const Endpoint& from, wire::Type type, Bytes message,
+                                   TimePoint now) {
+  if (type == wire::Type::forwarded) {
+    take<wire::Forwarded>(message, [&](const wire::Forwarded& forwarded) {
+      if (!sends.on_forwarded(from, forwarded, now)) return false;
+      cache.learn(forwarded.contact);
+      core.events.on_forwarded(forwarded.nonce, forwarded, now);
+      return true;
+    });
+  } else if (type == wire::Type::not_present) {
+    take<wire::NotPresent>(message, [&](const wire::NotPresent& absent) {
+      if (!sends.on_not_present(from, absent, now)) return false;
+      core.events.on_not_present(absent.nonce, absent.id, now);
+      return true;
+    });
+  } else {
+    take<wire::NoLabel>(message, [&](const wire::NoLabel& absent) {
+      core.events.on_no_label(from, absent.label, now);
+      return true;
+    });
+  }
+}
+
+void Client::State::on_probe_reply(const Endpoint& from, Bytes message, TimePoint now) {
+  take<wire::ProbeReply>(message, [&](const wire::ProbeReply& reply) {
+    const auto outcome = entries.on_reply(from, message, reply, now);
+    if (outcome == Entries::Outcome::unsolicited) return false;
+    if (outcome == Entries::Outcome::refused) return true;
+    observations.note(from, reply.observed);
+    if (outcome == Entries::Outcome::became_alive) {
+      placer.entry_alive(now);
+      placer.on_timer(now);
+    }
+    return true;
+  });
+}
+
+void Client::State::on_placer_answer(const Endpoint& from, wire::Type type, Bytes message,
+                                     TimePoint now) {
+  using wire::Type;
+  if (type == Type::lookup_reply)
+    take<wire::LookupReply>(message,
+                            [&](const auto& m) { return placer.on_lookup_reply(from, m, now); });
+  else if (type == Type::challenge)
+    take<wire::Challenge>(message,
+                          [&](const auto& m) { return placer.on_challenge(from, m, now); });
+  else if (type == Type::inserted)
+    take<wire::Inserted>(message, [&](const auto& m) { return placer.on_inserted(from, m, now); });
+  else if (type == Type::refreshed)
+    take<wire::Refreshed>(message,
+                          [&](const auto& m) { return placer.on_refreshed(from, m, now); });
+  else
+    take<wire::Refused>(message, [&](const auto& m) { return placer.on_refused(from, m, now); });
+}
+
+void Client::State::settle(TimePoint now) {
+  if (settling_) return;  // called by the host from one of the calls below
+  settling_ = true;
+  for (;;) {
+    const auto changes = placer.take_changes();
+    const bool ready = placer.ready();
+    if (changes.empty() && ready == told_ready_) break;
+    for (const Id& id : changes) core.events.on_trigger(id, now);
+    if (ready != told_ready_) {
+      told_ready_ = ready;
+      core.events.on_ready(ready, now);
+    }
+  }
+  settling_ = false;
+}
+
+Client::Client(const Identity& identity, Random& random, Log& log, ClientOptions options,
+               ClientEvents& events)
+    : state_(std::make_unique<State>(identity, random, log, std::move(options), events)) {
+  state_->entries.set(state_->core.options.entries, TimePoint{});
+}
+
+Client::~Client() = default;
+
+//  version 1 | last sequence 8 | nodes
+constexpr std::uint8_t kStateVersion = 1;
+
+bool Client::restore(Bytes state) {
+  Reader reader(state);
+  if (reader.u8() != kStateVersion) return false;
+  const std::uint64_t sequence = reader.u64();
+  state_->cache.restore(reader);
+  if (!reader.ok()) return false;
+  state_->placer.stay_above(sequence);
+  return true;
+}
+
+std::vector<std::uint8_t> Client::save() const {
+  std::vector<std::uint8_t> state(8192);
+  Writer writer(state);
+  writer.u8(kStateVersion);
+  writer.u64(state_->placer.last_sequence());
+  state_->cache.save(writer);
+  assert(writer.ok());
+  state.resize(writer.size());
+  return state;
+}
+
+void Client::start(TimePoint now, WallTime wall) {
+  state_->core.set_wall(now, wall);
+  state_->entries.start(now);
+  state_->placer.start(now);
+  state_->entries.on_timer(now);
+  state_->settle(now);
+}
+
+void Client::on_message(const Endpoint& from, Bytes message, TimePoint now, WallTime wall) {
+  state_->core.set_wall(now, wall);
+  state_->on_message(from, message, now);
+  state_->settle(now);
+}
+
+TimePoint Client::next_deadline() const {
+  return std::min(state_->entries.deadline(), state_->placer.deadline());
+}
+
+void Client::on_timer(TimePoint now, WallTime wall) {
+  state_->core.set_wall(now, wall);
+  state_->entries.on_timer(now);
+  state_->placer.on_timer(now);
+  state_->settle(now);
+}
+
+std::uint64_t Client::send_by_id(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now) {
+  return state_->sends.send(id, kind, payload, now);
+}
+
+void Client::send_returned(const Endpoint& node, const wire::SourceTag& tag, std::uint8_t kind,
+                           Bytes payload) {
+  if (!state_->core.send(node, wire::Returned{kind, tag, payload}))
+    ++state_->core.counters.too_long;
+}
+
+Id Client::take_private(TimePoint now) {
+  return state_->placer.take(now);
+}
+
+void Client::release(const Id& id, TimePoint now) {
+  state_->placer.release(id, now);
+}
+
+wire::ReturnPath Client::path(const Id& id) const {
+  return state_->placer.path(id);
+}
+
+bool Client::ready() const {
+  return state_->placer.ready();
+}
+
+std::vector<EntryStatus> Client::nodes() const {
+  return state_->entries.status();
+}
+
+std::vector<TriggerStatus> Client::triggers(TimePoint now) const {
+  return state_->placer.status(now);
+}
+
+Observed Client::observed() const {
+  return state_->observations.summary();
+}
+
+const ClientCounters& Client::counters() const {
+  return state_->core.counters;
+}
+
+std::string Client::trouble() const {
+  return state_->placer.trouble();
+}
+
+void Client::network_changed(TimePoint now) {
+  state_->observations.clear();
+  state_->sends.network_changed();
+  state_->entries.probe_all(now);
+  state_->entries.on_timer(now);
+  state_->placer.network_changed(now);
+  state_->settle(now);
+}
+
+void Client::set_families(bool have_v4, bool have_v6) {
+  state_->core.options.have_v4 = have_v4;
+  state_->core.options.have_v6 = have_v6;
+}
+
+void Client::set_entries(std::vector<EntryNode> entries, TimePoint now) {
+  state_->entries.set(std::move(entries), now);
+}
+
+void Client::change_ring(std::vector<EntryNode> entries, TimePoint now, WallTime wall) {
+  const Core& old = state_->core;
+  ClientOptions options = old.options;
+  options.entries = std::move(entries);
+  const bool was_ready = ready();
+  auto fresh =
+      std::make_unique<State>(old.identity, old.random, old.log, std::move(options), old.events);
+  fresh->placer.stay_above(state_->placer.last_sequence());
+  fresh->entries.set(fresh->core.options.entries, now);
+  state_ = std::move(fresh);
+  if (was_ready) state_->core.events.on_ready(false, now);
+  start(now, wall);
+}
+
+void Client::add_entry(EntryNode entry, TimePoint now) {
+  state_->entries.add(entry, now);
+}
+
+void Client::stop(TimePoint now) {
+  state_->entries.stop();
+  state_->placer.stop(now);
+  state_->settle(now);
+}
+
+bool Client::stopped() const {
+  return state_->placer.stopped();
+}
+
+}  // namespace i3

@@ -1,0 +1,179 @@
+// Owns a host's side of the overlay for one identity: entry nodes, look-ups, its triggers and the
+// challenges they take, refreshing, the node cache, and sending by ID.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "overlay/base/entry_node.hh"
+#include "overlay/base/keys.hh"
+#include "overlay/base/log.hh"
+#include "overlay/base/time.hh"
+#include "overlay/wire/hello.hh"
+#include "overlay/wire/host_messages.hh"
+
+namespace i3 {
+
+struct ClientOptions {
+  std::vector<EntryNode> entries;         // more than kMaxEntries: the rest is left out and said
+  std::optional<PublicKey> operator_key;  // then entry nodes must show its membership
+  bool have_v4 = true;
+  bool have_v6 = true;
+  Duration refresh = std::chrono::seconds(10);
+  std::uint32_t lifetime_ms = 30'000;
+  std::size_t spare_private = 4;
+  std::uint32_t public_rate_pps = 1'000;  // what the nodes let through to a public trigger
+
+  static constexpr std::size_t kMaxEntries = 32;
+};
+
+// What a Client tells its host. None of these may destroy the Client. `send` may not call it
+// back; from all others every method of Client may be called.
+class ClientEvents {
+ public:
+  virtual ~ClientEvents() = default;
+  // One datagram to one node; `message` is borrowed for the call.
+  virtual void send(const Endpoint& to, Bytes message) = 0;
+  // An ID packet for one of our triggers, from a node that holds, held or may hold it.
+  virtual void on_packet(const wire::IdPacket& packet, const Endpoint& node, TimePoint now) = 0;
+  // A session message along a source tag, from a node that we sent an ID packet to.
+  virtual void on_returned(std::uint8_t kind, Bytes payload, const Endpoint& node,
+                           TimePoint now) = 0;
+  // Answers to send_by_id, from the node that was asked.
+  virtual void on_forwarded(std::uint64_t nonce, const wire::Forwarded& forwarded,
+                            TimePoint now) = 0;
+  virtual void on_not_present(std::uint64_t nonce, const Id& id, TimePoint now) = 0;
+  // Anybody can claim this: the host looks whether it uses that label at that node.
+  virtual void on_no_label(const Endpoint& node, wire::Label label, TimePoint now) = 0;
+  // The path of a trigger (not of a spare) changed, was lost or came back: see path().
+  virtual void on_trigger(const Id& id, TimePoint now) = 0;
+  // Whether at least one public trigger stands; called on changes only.
+  virtual void on_ready(bool ready, TimePoint now) = 0;
+};
+
+// For `i3-ctl status` and `netcheck`.
+struct EntryStatus {
+  Endpoint address;
+  std::optional<PublicKey> key;  // the one it proved, else the one of the settings
+  bool configured = true;        // false: learnt from other nodes, used while entry nodes are dead
+  bool alive = false;
+  Duration rtt{};                    // smoothed; zero before the first answer
+  std::optional<Endpoint> observed;  // our address as it saw us
+  std::string trouble;               // empty: none; else why it is not used
+};
+
+// For `i3-ctl triggers`.
+struct TriggerStatus {
+  enum class Use : std::uint8_t { public_id, peer, spare, leaving };
+  Id id;
+  Use use{};
+  bool stands = false;
+  std::optional<wire::NodeContact> node;  // the fields from here on only where it stands
+  Endpoint address;
+  wire::Label label;
+  Duration age{};
+  std::string trouble;  // empty: none; else why it does not stand
+};
+
+// Our address as the nodes that answered see it. Different answers mean a NAT whose mapping
+// depends on the destination; with fewer than two nodes `same` says nothing.
+struct Observed {
+  struct Family {
+    std::optional<Endpoint> endpoint;  // the newest
+    std::size_t nodes = 0;
+    bool same = true;
+  };
+  Family v4, v6;
+};
+
+// Every drop has a counter of its name.
+struct ClientCounters {
+  std::uint64_t malformed = 0;         // not parsed
+  std::uint64_t unsolicited = 0;       // no such nonce, or not from the node that was asked
+  std::uint64_t unknown_id = 0;        // an ID packet for no trigger of ours
+  std::uint64_t unknown_node = 0;      // from a node that has nothing to do with us
+  std::uint64_t unexpected_type = 0;   // a type that a host does not take
+  std::uint64_t bad_signature = 0;     // of a probe's answer
+  std::uint64_t wrong_key = 0;         // a node that is not who it should be
+  std::uint64_t no_node = 0;           // a send without any node to send to
+  std::uint64_t too_long = 0;          // a payload that fits no message
+  std::uint64_t no_room = 0;           // take_private beyond kMaxTriggers
+  std::uint64_t unanswered_sends = 0;  // outstanding sends forgotten without an answer
+  std::uint64_t lookups = 0, inserts = 0, removals = 0, refreshes = 0, probes = 0;  // sent
+  std::uint64_t challenges = 0, inserted = 0, refreshed = 0, refused = 0;           // taken
+  std::uint64_t lost_nodes = 0;  // nodes with triggers of ours that fell silent
+};
+
+// Sans-I/O: one thread; time comes in with every call and never goes back. After every call the
+// driver asks next_deadline() again and calls on_timer at or after it. All memory is bounded.
+class Client {
+ public:
+  static constexpr std::size_t kMaxTriggers = 4096;
+
+  // All references must outlive the Client. Nothing is sent before start().
+  Client(const Identity& identity, Random& random, Log& log, ClientOptions options,
+         ClientEvents& events);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // What an earlier run saved: nodes to fall back on, and a sequence number to stay above. Before
+  // start(). False, and nothing taken, for bytes that save() did not write.
+  bool restore(Bytes state);
+  std::vector<std::uint8_t> save() const;  // at most 8 KiB
+
+  void start(TimePoint now, WallTime wall);
+  // All types but `labelled` and `direct`, which the host handles itself; `message` is borrowed.
+  void on_message(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
+  TimePoint next_deadline() const;  // kNever: nothing to wait for
+  void on_timer(TimePoint now, WallTime wall);
+
+  // Sends one ID packet with want_node through the node known to hold that prefix, else through
+  // the best entry node; a repeat that found no answer takes another way. Returns the nonce of its
+  // answers; 0 if nothing could be sent. Sending again is the caller's affair.
+  std::uint64_t send_by_id(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now);
+  // Answers an ID packet that `node` delivered with that tag.
+  void send_returned(const Endpoint& node, const wire::SourceTag& tag, std::uint8_t kind,
+                     Bytes payload);
+
+  // A private trigger for one peer: a spare that stands if there is one, else one that is inserted
+  // now. All zeros if kMaxTriggers are held.
+  Id take_private(TimePoint now);
+  // Ends a private trigger inside the network by a signed removal; its packets are dropped from
+  // now on. Unknown IDs and public ones are left alone.
+  void release(const Id& id, TimePoint now);
+  // Where the trigger stands now; no nodes if it does not.
+  wire::ReturnPath path(const Id& id) const;
+
+  bool ready() const;  // at least one public trigger stands
+  std::vector<EntryStatus> nodes() const;
+  std::vector<TriggerStatus> triggers(TimePoint now) const;
+  Observed observed() const;
+  const ClientCounters& counters() const;
+  // What keeps a public trigger from standing, for status; empty if nothing does.
+  std::string trouble() const;
+
+  // Addresses changed or the host woke up: probes and inserts again at once.
+  void network_changed(TimePoint now);
+  void set_families(bool have_v4, bool have_v6);  // call network_changed afterwards
+  // Replaces the entry nodes after a reload; those that stay keep what is known of them.
+  void set_entries(std::vector<EntryNode> entries, TimePoint now);
+  // These entry nodes are of another ring: everything that the old one held is forgotten, private
+  // triggers too, and the client starts anew. Not from within an event.
+  void change_ring(std::vector<EntryNode> entries, TimePoint now, WallTime wall);
+  // One more entry node, as from an invitation; the same address again replaces its key.
+  void add_entry(EntryNode entry, TimePoint now);
+
+  // Removes all triggers. The driver goes on until stopped() or its own patience ends (1 s at most
+  // if all nodes answer or none does).
+  void stop(TimePoint now);
+  bool stopped() const;
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace i3

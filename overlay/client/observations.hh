@@ -1,0 +1,42 @@
+// Owns what nodes say about our own address.
+#pragma once
+
+#include <list>
+
+#include "overlay/client/client.hh"
+
+namespace i3::client {
+
+// The latest word of each of the last few nodes.
+class Observations {
+ public:
+  static constexpr std::size_t kMaxNodes = 16;
+
+  void note(const Endpoint& node, const Endpoint& seen) {
+    if (!seen.valid()) return;
+    words_.remove_if([&](const Word& word) { return word.node == node; });
+    words_.push_front({node, seen});
+    if (words_.size() > kMaxNodes) words_.pop_back();
+  }
+  void clear() { words_.clear(); }
+
+  Observed summary() const {
+    Observed result;
+    for (const Word& word : words_) {
+      Observed::Family& family = word.seen.address.is_v4() ? result.v4 : result.v6;
+      if (!family.endpoint) family.endpoint = word.seen;
+      family.same = family.same && *family.endpoint == word.seen;
+      ++family.nodes;
+    }
+    return result;
+  }
+
+ private:
+  struct Word {
+    Endpoint node;
+    Endpoint seen;
+  };
+  std::list<Word> words_;  // newest first
+};
+
+}  // namespace i3::client

@@ -1,0 +1,170 @@
+#include "overlay/node/node_control.hh"
+
+namespace i3 {
+namespace {
+
+// More than a person reads, less than the control socket carries.
+constexpr std::size_t kMostTriggersShown = 2000;
+constexpr const char* kVersion = "0.1.0";
+
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+const char* phase_text(const NodeCore& core) {
+  if (!core.chord()) return "learning its address";
+  switch (core.chord()->phase()) {
+    case Chord::Phase::idle:
+      return "starting";
+    case Chord::Phase::joining:
+      return "joining";
+    case Chord::Phase::member:
+      return "member";
+    case Chord::Phase::left:
+      return "left";
+  }
+  return "unknown";
+}
+
+Json problems(const NodeCore& core) {
+  Json list = Json::array();
+  if (!core.address_problem().empty()) list.push_back(core.address_problem());
+  if (!core.chord()) {
+    list.push_back("no entry node has answered yet, so this node does not know its address");
+  } else if (core.chord()->phase() == Chord::Phase::joining) {
+    list.push_back("not yet a member: no entry node has let it in so far");
+  }
+  return list;
+}
+
+}  // namespace
+
+Json member_json(const wire::NodeContact& contact) {
+  Json addresses = Json::array();
+  if (contact.v4) addresses.push_back(contact.v4->text());
+  if (contact.v6) addresses.push_back(contact.v6->text());
+  return {{"id", contact.ring_id().hex()},
+          {"key", contact.key.text()},
+          {"address", contact.primary().text()},
+          {"addresses", std::move(addresses)}};
+}
+
+Json ring_json(const NodeCore& core) {
+  if (!core.chord()) throw ControlError("the node does not know its address yet");
+  const RingView& view = core.chord()->view();
+  Json answer = member_json(core.contact());
+  answer["k"] = core.contact().k;
+  answer["phase"] = phase_text(core);
+  answer["predecessor"] = nullptr;
+  if (const RingPeer* predecessor = view.predecessor())
+    answer["predecessor"] = member_json(predecessor->contact);
+  answer["successors"] = Json::array();
+  for (const RingPeer& peer : view.successors())
+    answer["successors"].push_back(member_json(peer.contact));
+  answer["fingers"] = Json::array();
+  for (const Finger& finger : view.fingers()) {
+    Json member = member_json(finger.peer.contact);
+    member["bit"] = finger.bit;
+    answer["fingers"].push_back(std::move(member));
+  }
+  return answer;
+}
+
+Json node_triggers_json(const NodeCore& core, TimePoint now) {
+  Json list = Json::array();
+  for (const TriggerTable::Row& row : core.triggers().snapshot(now, kMostTriggersShown)) {
+    const std::string target =
+        row.stack_size == 0 ? row.target.text() : std::to_string(row.stack_size) + " IDs";
+    list.push_back({{"id", row.id.hex()},
+                    {"kind", "node"},
+                    {"owner", row.owner.text()},
+                    {"member", row.member.text()},
+                    {"exact", row.exact},
+                    {"sequence", row.sequence},
+                    {"target", target},
+                    {"node", core.chord() ? Json(core.contact().primary().text()) : Json()},
+                    {"expires_s", seconds(row.left)},
+                    {"packets", row.packets},
+                    {"limited", row.limited},
+                    {"rate_pps", row.rate_pps}});
+  }
+  return {{"triggers", std::move(list)}, {"count", core.triggers().size()}};
+}
+
+Json node_status_json(const NodeDriver& driver, Duration uptime) {
+  const NodeCore& core = driver.core();
+  Json listening = Json::array();
+  for (const Endpoint& endpoint : driver.listening()) listening.push_back(endpoint.text());
+  Json status{{"ready", core.ready()},
+              {"daemon", "node"},
+              {"version", kVersion},
+              {"key", core.contact().key.text()},
+              {"id", nullptr},
+              {"address", nullptr},
+              {"phase", phase_text(core)},
+              {"listen", std::move(listening)},
+              {"triggers", core.triggers().size()},
+              {"uptime_s", static_cast<std::uint64_t>(seconds(uptime))},
+              {"card", nullptr},
+              {"ipv4", nullptr},
+              {"ipv6", nullptr},
+              {"dns", nullptr},
+              {"nat", nullptr},
+              {"tun", nullptr},
+              {"nodes", Json::array()},
+              {"problems", problems(core)}};
+  if (core.chord()) {
+    status["id"] = core.chord()->id().hex();
+    status["address"] = core.contact().primary().text();
+    for (const RingPeer& peer : core.chord()->view().successors())
+      status["nodes"].push_back({{"address", peer.contact.primary().text()},
+                                 {"key", peer.contact.key.text()},
+                                 {"state", "up"},
+                                 {"rtt_ms", nullptr}});
+  }
+  return status;
+}
+
+std::string metrics_text(const NodeDriver& driver) {
+  const NodeCore& core = driver.core();
+  std::string text;
+  auto gauge = [&](const char* name, std::size_t value) {
+    text += std::string("# TYPE i3_node_") + name + " gauge\ni3_node_" + name + " " +
+            std::to_string(value) + "\n";
+  };
+  gauge("ready", core.ready() ? 1 : 0);
+  gauge("triggers", core.triggers().size());
+  if (core.chord()) {
+    gauge("ring_successors", core.chord()->view().successors().size());
+    gauge("ring_fingers", core.chord()->view().fingers().size());
+  }
+  text += "# TYPE i3_node_events_total counter\n";
+  for (const auto& [name, value] : driver.counters())
+    text += "i3_node_events_total{event=\"" + name + "\"} " + std::to_string(value) + "\n";
+  return text;
+}
+
+void add_node_commands(ControlServer& server, const NodeDriver& driver, TimePoint started) {
+  server.handle("status", [&driver, started](const Json&, ControlReply reply) {
+    reply.ok(node_status_json(driver, driver.now() - started));
+  });
+  server.handle("ring",
+                [&driver](const Json&, ControlReply reply) { reply.ok(ring_json(driver.core())); });
+  server.handle("triggers", [&driver](const Json&, ControlReply reply) {
+    reply.ok(node_triggers_json(driver.core(), driver.now()));
+  });
+  server.handle("metrics", [&driver](const Json&, ControlReply reply) {
+    reply.ok({{"text", metrics_text(driver)}});
+  });
+  server.handle("identity", [&driver](const Json&, ControlReply reply) {
+    const NodeCore& core = driver.core();
+    reply.ok({{"key", core.contact().key.text()},
+              {"card", nullptr},
+              {"id", core.chord() ? Json(core.chord()->id().hex()) : Json()},
+              {"ids", Json::array()},
+              {"ipv4", nullptr},
+              {"ipv6", nullptr}});
+  });
+}
+
+}  // namespace i3

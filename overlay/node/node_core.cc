@@ -1,0 +1,167 @@
+#include "overlay/node/node_core.hh"
+
+namespace i3 {
+
+NodeCore::NodeCore(NodeCoreSettings settings, const Identity& identity, Random& random, Log& log,
+                   NodeIo& io)
+    : settings_(std::move(settings)),
+      identity_(identity),
+      random_(random),
+      log_(log),
+      io_(io),
+      triggers_(settings_.triggers, random),
+      admission_(triggers_, random),
+      link_(identity, settings_.operator_key, settings_.membership),
+      returns_(random, settings_.most_returns),
+      limits_(settings_.sources) {
+  settings_.contact.key = identity.key();
+}
+
+NodeCore::~NodeCore() = default;
+
+void NodeCore::start(TimePoint now) {
+  if (settings_.contact.v4 || settings_.contact.v6) return begin_ring(now);
+  learn_address(now);
+}
+
+void NodeCore::begin_ring(TimePoint now) {
+  learn_next_ = kNever;
+  ChordOutput& output = *this;
+  chord_ = std::make_unique<Chord>(settings_.chord, settings_.contact, random_, log_, output);
+  chord_->start(settings_.join, now);
+}
+
+void NodeCore::leave(TimePoint now) {
+  if (chord_) chord_->leave(now);
+}
+
+void NodeCore::learn_address(TimePoint now) {
+  if (learn_nonce_ == 0) learn_nonce_ = random_.u64() | 1;
+  for (const ChordSeed& seed : settings_.join) probe(seed.address, learn_nonce_);
+  const Duration wait = std::chrono::milliseconds(500) * (1 << std::min(learn_tries_++, 5u));
+  learn_next_ = now + wait;
+}
+
+// 1 the fast path  2 everything else by its type
+NodeCore::Verdict NodeCore::on_datagram(const Endpoint& from, Bytes message, TimePoint now,
+                                        WallTime wall) {
+  const auto header = wire::Header::parse(message);
+  if (header && header->type == wire::Type::labelled) return relay(from, message, now);
+  if (!header || message.size() > wire::kMaxMessage || !from.valid() || from.address.multicast()) {
+    counters_.add("malformed");
+    return {};
+  }
+  switch (header->type) {
+    case wire::Type::packet:
+      on_host_packet(from, message, now);
+      break;
+    case wire::Type::returned:
+      on_returned(from, message, now);
+      break;
+    case wire::Type::probe:
+      on_probe(from, message, now);
+      break;
+    case wire::Type::probe_reply:
+      on_probe_reply(from, message, now, wall);
+      break;
+    case wire::Type::lookup:
+      on_lookup(from, message, now);
+      break;
+    case wire::Type::insert:
+      on_insert(from, message, now, wall);
+      break;
+    case wire::Type::refresh:
+      on_refresh(from, message, now, wall);
+      break;
+    case wire::Type::ring:
+      on_ring(from, message, now, wall);
+      break;
+    default:
+      counters_.add("unexpected_type");
+  }
+  return {};
+}
+
+NodeCore::Verdict NodeCore::relay(const Endpoint& from, Bytes message, TimePoint now) {
+  const auto labelled = wire::Labelled::parse(message);
+  if (!labelled || message.size() > wire::kMaxMessage) {
+    counters_.add("malformed");
+    return {};
+  }
+  const auto found = triggers_.by_label(labelled->label, now);
+  switch (found.verdict) {
+    case TriggerTable::Relay::forward:
+      ++relayed_packets_;
+      relayed_bytes_ += message.size();
+      return {true, found.target};
+    case TriggerTable::Relay::limited:
+      counters_.add("trigger_rate");
+      return {};
+    case TriggerTable::Relay::no_label:
+      counters_.add("no_label");
+      answer(from, wire::NoLabel{labelled->label});
+  }
+  return {};
+}
+
+void NodeCore::on_ring(const Endpoint& from, Bytes message, TimePoint now, WallTime wall) {
+  if (!chord_) return counters_.add("ring_not_member");
+  const auto opened = link_.open(message, wall, [&] {
+    return limits_.verification(from, SourceLimits::Address::unproven, now);
+  });
+  switch (opened.fault) {
+    case RingLink::Fault::none:
+      break;
+    case RingLink::Fault::malformed:
+      return counters_.add("ring_malformed");
+    case RingLink::Fault::own_key:
+      return counters_.add("ring_own_key");
+    case RingLink::Fault::no_membership:
+      return counters_.add("ring_no_membership");
+    case RingLink::Fault::refused:
+      return counters_.add("source_limit");
+    case RingLink::Fault::bad_mac:
+      return counters_.add("ring_bad_mac");
+  }
+  const wire::RingMessage& ring = opened.message;
+  if (ring.kind == wire::RingKind::forward)
+    return on_forward(ring.sender, ring.body, message.size(), now);
+  if (ring.kind == wire::RingKind::reply) return on_reply(ring.body, now);
+  chord_->on_message(ring.sender, ring.kind, ring.body, from, now);
+  settings_.contact = chord_->self();
+}
+
+void NodeCore::send(const wire::NodeContact& to, wire::RingKind kind, Bytes body) {
+  const auto address = to.reachable(settings_.have_v4, settings_.have_v6);
+  if (!address) return counters_.add("ring_unreachable_family");
+  std::array<std::uint8_t, wire::kMaxMessage> buffer;
+  Writer writer(buffer);
+  if (!link_.seal(writer, chord_->self(), to, kind, body)) return counters_.add("ring_unsendable");
+  io_.send(*address, writer.written());
+}
+
+void NodeCore::probe(const Endpoint& to, std::uint64_t nonce) {
+  answer(to, wire::Probe{nonce});
+}
+
+TimePoint NodeCore::next_deadline() const {
+  TimePoint next = std::min(learn_next_, triggers_.next_deadline());
+  return chord_ ? std::min(next, chord_->next_deadline()) : next;
+}
+
+void NodeCore::on_timer(TimePoint now, WallTime) {
+  triggers_.expire(now);
+  if (learn_next_ <= now) learn_address(now);
+  if (!chord_) return;
+  chord_->on_timer(now);
+  settings_.contact = chord_->self();
+}
+
+std::map<std::string, std::uint64_t, std::less<>> NodeCore::counters() const {
+  auto all = counters_.all();
+  all["relayed_packets"] = relayed_packets_;
+  all["relayed_bytes"] = relayed_bytes_;
+  return all;
+}
+
+}  // namespace i3

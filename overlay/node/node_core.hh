@@ -1,0 +1,152 @@
+// Owns one member of the overlay, without any I/O: datagrams in, datagrams out.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "overlay/chord/chord.hh"
+#include "overlay/node/counters.hh"
+#include "overlay/node/return_table.hh"
+#include "overlay/node/ring_link.hh"
+#include "overlay/node/source_limits.hh"
+#include "overlay/triggers/admission.hh"
+#include "overlay/wire/host_messages.hh"
+
+namespace i3 {
+
+struct NodeCoreSettings {
+  // Its addresses as others are told them, its k and TLS port; the key is the identity's. Without
+  // an address the node learns one from what an entry node observes.
+  wire::NodeContact contact;
+  // Asked before a learned address is believed: is it one of this machine's own? A node behind a
+  // NAT cannot be reached by the rest of the ring.
+  std::function<bool(const IpAddress&)> is_local;
+  bool have_v4 = true, have_v6 = false;  // families that it can send to
+  std::vector<ChordSeed> join;
+  ChordSettings chord;
+  TriggerLimits triggers;
+  SourceLimitSettings sources;
+  std::size_t most_returns = 65'536;
+  std::optional<PublicKey> operator_key;
+  std::optional<wire::Membership> membership;
+};
+
+class NodeIo {
+ public:
+  virtual ~NodeIo() = default;
+  // `message` is borrowed for the call. Must not call back into the core.
+  virtual void send(const Endpoint& to, Bytes message) = 0;
+};
+
+class NodeCore final : private ChordOutput {
+ public:
+  static constexpr std::size_t kMostLookups = 1024;
+
+  // Everything given by reference must outlive the core.
+  NodeCore(NodeCoreSettings settings, const Identity& identity, Random& random, Log& log,
+           NodeIo& io);
+  ~NodeCore() override;
+
+  void start(TimePoint now);
+  void leave(TimePoint now);
+
+  // What becomes of a datagram. `forward`: the caller sends it on to `to`, byte for byte. All else
+  // is done, and what is to be sent went through NodeIo.
+  struct Verdict {
+    bool forward = false;
+    Endpoint to;
+  };
+  Verdict on_datagram(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
+
+  TimePoint next_deadline() const;
+  void on_timer(TimePoint now, WallTime wall);
+
+  // True once the node owns a part of a ring.
+  bool ready() const { return chord_ && chord_->member(); }
+  // Nothing before an address is known.
+  const Chord* chord() const { return chord_.get(); }
+  // Without an address until one is known.
+  const wire::NodeContact& contact() const { return settings_.contact; }
+  bool learning_address() const { return !chord_; }
+  // Why a learned address was refused; empty if none was.
+  const std::string& address_problem() const { return address_problem_; }
+  const TriggerTable& triggers() const { return triggers_; }
+  // Limits that may change while running.
+  void set_limits(const TriggerLimits& limits) { triggers_.set_limits(limits); }
+  // All counters, those of the fast path included.
+  std::map<std::string, std::uint64_t, std::less<>> counters() const;
+
+ private:
+  struct Packet;
+  struct WaitingLookup {
+    std::uint64_t nonce;
+    RingId position;
+    Endpoint from;
+  };
+
+  // node_core.cc
+  void send(const wire::NodeContact& to, wire::RingKind kind, Bytes body) override;
+  void probe(const Endpoint& to, std::uint64_t nonce) override;
+  void found(std::uint64_t token, const std::vector<wire::NodeContact>& contacts) override;
+  void count(std::string_view what) override { counters_.add(what); }
+  void learn_address(TimePoint now);
+  void begin_ring(TimePoint now);
+  Verdict relay(const Endpoint& from, Bytes message, TimePoint now);
+  void on_ring(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
+  template <class Message>
+  void answer(const Endpoint& to, const Message& message) {
+    std::array<std::uint8_t, wire::kMaxMessage> buffer;
+    Writer writer(buffer);
+    message.write(writer);
+    assert(writer.ok());
+    io_.send(to, writer.written());
+  }
+
+  // host_requests.cc
+  void on_probe(const Endpoint& from, Bytes message, TimePoint now);
+  void on_probe_reply(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
+  void on_lookup(const Endpoint& from, Bytes message, TimePoint now);
+  void on_insert(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
+  void on_refresh(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
+  void refuse(const Endpoint& to, std::uint64_t nonce, wire::Refusal reason,
+              const std::optional<wire::NodeContact>& owner = std::nullopt);
+  bool ring_ready() const { return chord_ && chord_->member(); }
+
+  // id_packets.cc
+  void on_host_packet(const Endpoint& from, Bytes message, TimePoint now);
+  void on_forward(const wire::NodeContact& sender, Bytes body, std::size_t size, TimePoint now);
+  void on_reply(Bytes body, TimePoint now);
+  void on_returned(const Endpoint& from, Bytes message, TimePoint now);
+  void route(Packet packet, TimePoint now);
+  void deliver_all(const Packet& packet, std::span<const TriggerTable::Match> matches,
+                   TimePoint now);
+  void absent(Packet packet, TimePoint now);
+  void hand_over(Packet packet, std::uint8_t left, TimePoint now);
+  void forward(const Packet& packet, const wire::NodeContact& next, std::uint8_t hop_limit);
+  template <class Message>
+  void tell_source(const Packet& packet, const Message& message, TimePoint now);
+
+  NodeCoreSettings settings_;
+  const Identity& identity_;
+  Random& random_;
+  Log& log_;
+  NodeIo& io_;
+  std::unique_ptr<Chord> chord_;
+  TriggerTable triggers_;
+  Admission admission_;
+  RingLink link_;
+  ReturnTable returns_;
+  SourceLimits limits_;
+  Counters counters_;
+  std::uint64_t relayed_packets_ = 0, relayed_bytes_ = 0;
+
+  std::unordered_map<std::uint64_t, WaitingLookup> lookups_;
+  std::uint64_t next_token_ = 1;
+
+  std::uint64_t learn_nonce_ = 0;
+  unsigned learn_tries_ = 0;
+  TimePoint learn_next_ = kNever;
+  std::string address_problem_;
+};
+
+}  // namespace i3

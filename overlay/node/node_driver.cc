@@ -1,0 +1,163 @@
+#include "overlay/node/node_driver.hh"
+
+#include <cstring>
+#include <ifaddrs.h>
+
+namespace i3 {
+namespace {
+
+NodeCoreSettings with_families(NodeCoreSettings settings, bool v4, bool v6) {
+  settings.have_v4 = v4;
+  settings.have_v6 = v6;
+  return settings;
+}
+
+}  // namespace
+
+NodeDriver::Port::Port(boost::asio::io_context& context, OwnedFd fd)
+    : socket(std::move(fd)), readiness(context, socket.fd()) {}
+
+NodeDriver::NodeDriver(boost::asio::io_context& context, NodeCoreSettings settings,
+                       std::vector<OwnedFd> sockets, const Identity& identity, Random& random,
+                       Clock& clock, Log& log)
+    : clock_(clock),
+      log_(log),
+      ports_([&] {
+        std::vector<std::unique_ptr<Port>> ports;
+        for (OwnedFd& fd : sockets) ports.push_back(std::make_unique<Port>(context, std::move(fd)));
+        return ports;
+      }()),
+      core_(with_families(
+                std::move(settings),
+                std::any_of(ports_.begin(), ports_.end(), [](auto& p) { return p->socket.v4(); }),
+                std::any_of(ports_.begin(), ports_.end(), [](auto& p) { return p->socket.v6(); })),
+            identity, random, log, *this),
+      timer_(context),
+      told_k_(core_.contact().k) {
+  assert(!ports_.empty());
+}
+
+NodeDriver::~NodeDriver() {
+  for (auto& port : ports_) {
+    // The socket's descriptor is UdpSocket's to close.
+    boost::system::error_code ignored;
+    port->readiness.cancel(ignored);
+    port->readiness.release();
+  }
+}
+
+void NodeDriver::start() {
+  core_.start(clock_.now());
+  flush();
+  for (auto& port : ports_) wait(*port);
+  arm_timer();
+}
+
+void NodeDriver::leave() {
+  if (stopped_) return;
+  core_.leave(clock_.now());
+  flush();
+  stopped_ = true;
+  timer_.cancel();
+  boost::system::error_code ignored;
+  for (auto& port : ports_) port->readiness.cancel(ignored);
+}
+
+std::vector<Endpoint> NodeDriver::listening() const {
+  std::vector<Endpoint> result;
+  for (const auto& port : ports_) result.push_back(port->socket.local());
+  return result;
+}
+
+std::map<std::string, std::uint64_t, std::less<>> NodeDriver::counters() const {
+  auto all = core_.counters();
+  for (const auto& port : ports_) all["send_failures"] += port->socket.send_failures();
+  return all;
+}
+
+NodeDriver::Port* NodeDriver::port_for(const IpAddress& address) {
+  if (current_ && current_->socket.reaches(address)) return current_;
+  for (auto& port : ports_)
+    if (port->socket.reaches(address)) return port.get();
+  return nullptr;
+}
+
+void NodeDriver::send(const Endpoint& to, Bytes message) {
+  if (Port* port = port_for(to.address)) port->socket.send(to, message, false);
+}
+
+void NodeDriver::wait(Port& port) {
+  port.readiness.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                            [this, &port](const boost::system::error_code& error) {
+                              if (error || stopped_) return;
+                              receive(port);
+                              wait(port);
+                            });
+}
+
+// One clock reading a batch. What the core forwards unchanged is sent from the receive buffer.
+void NodeDriver::receive(Port& port) {
+  const auto batch = port.socket.receive();
+  const TimePoint now = clock_.now();
+  const WallTime wall = clock_.wall();
+  current_ = &port;
+  for (const UdpSocket::Datagram& datagram : batch) {
+    const auto verdict = core_.on_datagram(datagram.from, datagram.bytes, now, wall);
+    if (!verdict.forward) continue;
+    if (Port* out = port_for(verdict.to.address))
+      out->socket.send(verdict.to, datagram.bytes, true);
+  }
+  flush();
+  current_ = nullptr;
+  arm_timer();
+  tell_place();
+}
+
+void NodeDriver::flush() {
+  for (auto& port : ports_) port->socket.flush();
+}
+
+void NodeDriver::arm_timer() {
+  const TimePoint next = core_.next_deadline();
+  // A timer that fires early only finds nothing to do.
+  if (stopped_ || next >= armed_) return;
+  armed_ = next;
+  timer_.expires_at(std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(next.time_since_epoch())));
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopped_) return;
+    armed_ = kNever;
+    core_.on_timer(clock_.now(), clock_.wall());
+    flush();
+    arm_timer();
+    tell_place();
+  });
+}
+
+void NodeDriver::tell_place() {
+  if (core_.contact().k == told_k_) return;
+  told_k_ = core_.contact().k;
+  if (on_place) on_place(told_k_);
+}
+
+bool is_local_address(const IpAddress& address) {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return false;
+  bool found = false;
+  for (const ifaddrs* entry = list; entry && !found; entry = entry->ifa_next) {
+    if (!entry->ifa_addr) continue;
+    if (entry->ifa_addr->sa_family == AF_INET && address.is_v4()) {
+      sockaddr_in in;
+      std::memcpy(&in, entry->ifa_addr, sizeof in);
+      found = ntohl(in.sin_addr.s_addr) == address.to_v4();
+    } else if (entry->ifa_addr->sa_family == AF_INET6 && !address.is_v4()) {
+      sockaddr_in6 in;
+      std::memcpy(&in, entry->ifa_addr, sizeof in);
+      found = std::memcmp(&in.sin6_addr, address.bytes.data(), 16) == 0;
+    }
+  }
+  freeifaddrs(list);
+  return found;
+}
+
+}  // namespace i3

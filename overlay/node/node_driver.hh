@@ -1,0 +1,71 @@
+// Owns a node's sockets and timer: runs a NodeCore on an io_context.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <vector>
+
+#include "overlay/node/node_core.hh"
+#include "overlay/node/udp_socket.hh"
+
+namespace i3 {
+
+// Everything happens on the io_context's one thread. References given must outlive the driver.
+class NodeDriver final : private NodeIo {
+ public:
+  // `sockets`: bound UDP sockets, at least one, best one of each family; made by UdpSocket::bind or
+  // by a privileged parent. `settings.have_v4/have_v6` are set from them. With several sockets of a
+  // family the answer to a datagram leaves by the socket that it came in by.
+  NodeDriver(boost::asio::io_context& context, NodeCoreSettings settings,
+             std::vector<OwnedFd> sockets, const Identity& identity, Random& random, Clock& clock,
+             Log& log);
+  ~NodeDriver() override;
+  NodeDriver(const NodeDriver&) = delete;
+  NodeDriver& operator=(const NodeDriver&) = delete;
+
+  void start();
+  // Tells the ring and stops; the core stays readable.
+  void leave();
+
+  NodeCore& core() { return core_; }
+  const NodeCore& core() const { return core_; }
+  // The addresses that the sockets are bound to.
+  std::vector<Endpoint> listening() const;
+  // The core's counters and those of the sockets.
+  std::map<std::string, std::uint64_t, std::less<>> counters() const;
+  TimePoint now() const { return clock_.now(); }
+  // Called when the node's k changed, for whoever keeps it across restarts.
+  std::function<void(std::uint8_t k)> on_place;
+
+ private:
+  struct Port {
+    Port(boost::asio::io_context& context, OwnedFd fd);
+    UdpSocket socket;
+    boost::asio::posix::stream_descriptor readiness;
+  };
+
+  void send(const Endpoint& to, Bytes message) override;
+  Port* port_for(const IpAddress& address);
+  void wait(Port& port);
+  void receive(Port& port);
+  void flush();
+  void arm_timer();
+  void tell_place();
+
+  Clock& clock_;
+  Log& log_;
+  std::vector<std::unique_ptr<Port>> ports_;
+  Port* current_ = nullptr;  // whose datagram is being handled
+  NodeCore core_;
+  boost::asio::steady_timer timer_;
+  TimePoint armed_ = kNever;
+  std::uint8_t told_k_ = 0;
+  bool stopped_ = false;
+};
+
+// True if an interface of this machine has the address.
+bool is_local_address(const IpAddress& address);
+
+}  // namespace i3

@@ -1,0 +1,186 @@
+#include "overlay/wire/ring_messages.hh"
+
+#include <sodium.h>
+
+namespace i3::wire {
+namespace {
+
+constexpr std::uint8_t kHasMembership = 1;
+
+std::array<std::uint8_t, 16> mac_of(Bytes before, Bytes body, const PairKey& key) {
+  return blake2b<16>("i3 ring v1", {before, body}, key);
+}
+
+std::optional<NodeContact> read_optional_contact(Reader& reader) {
+  auto contacts = read_contacts(reader, 1);
+  if (contacts.empty()) return std::nullopt;
+  return contacts.front();
+}
+
+void write_optional_contact(Writer& writer, const std::optional<NodeContact>& contact) {
+  writer.u8(contact ? 1 : 0);
+  if (contact) contact->write(writer);
+}
+
+template <class Body>
+std::optional<Body> done(const Reader& reader, Body body) {
+  if (!reader.complete()) return std::nullopt;
+  return body;
+}
+
+}  // namespace
+
+std::optional<PairKey> pair_key(const Identity& mine, const PublicKey& other) {
+  auto remote = other.x25519();
+  if (!remote) return std::nullopt;
+  X25519Key shared;
+  if (crypto_scalarmult(shared.data(), mine.x25519_secret().data(), remote->data()) != 0)
+    return std::nullopt;
+  const bool mine_first = mine.key() < other;
+  PairKey key = blake2b<32>("i3 ring key", {shared, (mine_first ? mine.key() : other).bytes,
+                                            (mine_first ? other : mine.key()).bytes});
+  sodium_memzero(shared.data(), shared.size());
+  return key;
+}
+
+std::optional<RingMessage> RingMessage::parse(Bytes message) {
+  Reader reader(message);
+  const Header header = Header::read(reader);
+  RingMessage ring;
+  ring.kind = static_cast<RingKind>(header.kind);
+  ring.sender = NodeContact::read(reader);
+  if (header.flags & kHasMembership) ring.membership = Membership::read(reader);
+  ring.mac = reader.array<16>();
+  const bool bad = header.type != Type::ring || header.kind < 1 || header.kind > 10 ||
+                   (header.flags & ~kHasMembership) != 0;
+  if (!reader.ok() || bad) return std::nullopt;
+  ring.body = reader.rest();
+  return ring;
+}
+
+bool RingMessage::valid_mac(Bytes message, const PairKey& key) const {
+  assert(message.size() >= body.size() + mac.size());
+  const Bytes before = message.first(message.size() - body.size() - mac.size());
+  return equal_constant_time(mac_of(before, body, key), mac);
+}
+
+void RingMessage::write(Writer& writer, const PairKey& key) const {
+  const std::size_t begin = writer.size();
+  const std::uint8_t flags = membership ? kHasMembership : 0;
+  Header{Type::ring, static_cast<std::uint8_t>(kind), flags}.write(writer);
+  sender.write(writer);
+  if (membership) membership->write(writer);
+  if (!writer.ok()) return;
+  writer.bytes(mac_of(writer.written().subspan(begin), body, key));
+  writer.bytes(body);
+}
+
+std::optional<NonceBody> NonceBody::parse(Bytes body) {
+  Reader reader(body);
+  NonceBody result{reader.u64()};
+  return done(reader, result);
+}
+
+void NonceBody::write(Writer& writer) const {
+  writer.u64(nonce);
+}
+
+std::optional<StateBody> StateBody::parse(Bytes body) {
+  Reader reader(body);
+  StateBody state;
+  state.nonce = reader.u64();
+  state.observed = read_endpoint(reader);
+  state.predecessor = read_optional_contact(reader);
+  state.successors = read_contacts(reader, kMaxSuccessors);
+  return done(reader, std::move(state));
+}
+
+void StateBody::write(Writer& writer) const {
+  assert(successors.size() <= kMaxSuccessors);
+  writer.u64(nonce);
+  write_endpoint(writer, observed);
+  write_optional_contact(writer, predecessor);
+  write_contacts(writer, successors);
+}
+
+std::optional<FindBody> FindBody::parse(Bytes body) {
+  Reader reader(body);
+  FindBody find;
+  find.nonce = reader.u64();
+  find.position = RingId::read(reader);
+  find.hops = reader.u8();
+  find.asker = NodeContact::read(reader);
+  return done(reader, std::move(find));
+}
+
+void FindBody::write(Writer& writer) const {
+  writer.u64(nonce);
+  position.write(writer);
+  writer.u8(hops);
+  asker.write(writer);
+}
+
+std::optional<FoundBody> FoundBody::parse(Bytes body) {
+  Reader reader(body);
+  FoundBody found;
+  found.nonce = reader.u64();
+  found.position = RingId::read(reader);
+  found.hops = reader.u8();
+  found.contacts = read_contacts(reader, kMaxContacts);
+  if (found.contacts.empty()) return std::nullopt;
+  return done(reader, std::move(found));
+}
+
+void FoundBody::write(Writer& writer) const {
+  assert(contacts.size() <= kMaxContacts);
+  writer.u64(nonce);
+  position.write(writer);
+  writer.u8(hops);
+  write_contacts(writer, contacts);
+}
+
+std::optional<ForwardBody> ForwardBody::parse(Bytes body) {
+  Reader reader(body);
+  ForwardBody forward;
+  forward.entry = NodeContact::read(reader);
+  forward.origin = reader.array<8>();
+  if (!reader.ok()) return std::nullopt;
+  forward.packet = reader.rest();
+  return forward;
+}
+
+void ForwardBody::write(Writer& writer) const {
+  entry.write(writer);
+  writer.bytes(origin);
+  writer.bytes(packet);
+}
+
+std::optional<ReplyBody> ReplyBody::parse(Bytes body) {
+  Reader reader(body);
+  ReplyBody reply;
+  reply.origin = reader.array<8>();
+  if (!reader.ok()) return std::nullopt;
+  reply.message = reader.rest();
+  return reply;
+}
+
+void ReplyBody::write(Writer& writer) const {
+  writer.bytes(origin);
+  writer.bytes(message);
+}
+
+std::optional<LeaveBody> LeaveBody::parse(Bytes body) {
+  Reader reader(body);
+  LeaveBody leave;
+  leave.predecessor = read_optional_contact(reader);
+  leave.successors = read_contacts(reader, StateBody::kMaxSuccessors);
+  return done(reader, std::move(leave));
+}
+
+void LeaveBody::write(Writer& writer) const {
+  assert(successors.size() <= StateBody::kMaxSuccessors);
+  write_optional_contact(writer, predecessor);
+  write_contacts(writer, successors);
+}
+
+}  // namespace i3::wire

@@ -1,0 +1,27 @@
+#include "proxy/daemon/commands.hh"
+
+#include "proxy/daemon/worker.hh"
+
+namespace i3 {
+
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
+}
+
+double to_ms(Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+PublicKey key_named(Worker& worker, const std::string& name) {
+  auto key = worker.names().key_of(name);
+  if (!key) throw ControlError("no name " + i3::quoted(name) + " in any address book");
+  return *key;
+}
+
+void register_commands(ControlServer& server, Worker& worker) {
+  register_status_commands(server, worker);
+  register_name_commands(server, worker);
+  register_peer_commands(server, worker);
+}
+
+}  // namespace i3

@@ -1,0 +1,305 @@
+// names, resolve, book, invite, join, allow.
+#include <unistd.h>
+
+#include "proxy/daemon/commands.hh"
+#include "proxy/daemon/worker.hh"
+#include "proxy/settings/edit.hh"
+#include "proxy/settings/invitation.hh"
+
+namespace i3 {
+namespace {
+
+std::string host_name() {
+  char name[256] = {};
+  if (gethostname(name, sizeof name - 1) != 0) return "host";
+  std::string why;
+  const std::string first(name, strcspn(name, "."));
+  return book_name(first, why).value_or("host");
+}
+
+Json names(Worker& worker) {
+  Json rows = Json::array();
+  Host& host = worker.host();
+  for (const BookEntry* entry : worker.settings().books.entries()) {
+    const Peer* peer = host.peers().find(entry->key);
+    const bool own = entry->key == host.key();
+    const auto address = [&](bool v4) -> Json {
+      if (own) return (v4 ? host.own4() : host.own6()).text();
+      if (peer != nullptr) return (v4 ? peer->ipv4 : peer->ipv6).text();
+      return nullptr;
+    };
+    rows.push_back({{"name", worker.names().full(entry->name)},
+                    {"kind", name_of(entry->kind)},
+                    {"key", entry->key.text()},
+                    {"ipv4", address(true)},
+                    {"ipv6", address(false)},
+                    {"book", entry->place.file}});
+  }
+  return {{"names", rows}};
+}
+
+Json resolve(Worker& worker, const Json& arguments) {
+  const std::string name = text_argument(arguments, "name");
+  if (!worker.names().key_of(name)) {
+    const Decision decision = worker.names().policy().decide(lower_case(name));
+    if (decision.via != Via::ip)
+      return {{"name", name},
+              {"via", decision.via == Via::drop ? "drop" : decision.gateway},
+              {"key", decision.via == Via::gateway ? Json(decision.gateway_key.text()) : Json()},
+              {"id", nullptr},
+              {"ipv4", nullptr},
+              {"ipv6", nullptr}};
+  }
+  const PublicKey key = key_named(worker, name);
+  Host& host = worker.host();
+  const Peer* peer = key == host.key() ? nullptr : host.meet(key);
+  if (key != host.key() && peer == nullptr) throw ControlError("no virtual address is free");
+  return {{"name", name},
+          {"key", key.text()},
+          {"id", public_id(key).hex()},
+          {"ipv4", (peer != nullptr ? peer->ipv4 : host.own4()).text()},
+          {"ipv6", (peer != nullptr ? peer->ipv6 : host.own6()).text()}};
+}
+
+// ---- books ----
+
+std::string first_book(Worker& worker) {
+  const auto& books = worker.settings().books.books();
+  if (books.empty())
+    throw ControlError("no <address-book file=\"...\"/> in " + worker.settings().file +
+                       ": add one to keep names in");
+  return books.front().file();
+}
+
+std::string read_file(Worker& worker, const std::string& path) {
+  BrokerReply reply = worker.broker().read_file(path);
+  if (!reply.ok()) throw ControlError(path + ": " + reply.text);
+  return reply.text;
+}
+
+// Replaces a settings file and reads everything again; puts the old text back if that is refused.
+void replace_and_reload(Worker& worker, const std::string& path, const std::string& before,
+                        const std::string& after) {
+  if (before == after) return;
+  if (BrokerReply reply = worker.broker().replace_file(path, after); !reply.ok())
+    throw ControlError(path + " was not changed: " + reply.text);
+  try {
+    worker.reload();
+  } catch (...) {
+    worker.broker().replace_file(path, before);
+    throw;
+  }
+}
+
+Json book_list(Worker& worker) {
+  Json books = Json::array(), entries = Json::array();
+  for (const AddressBook& book : worker.settings().books.books()) books.push_back(book.file());
+  for (const BookEntry* entry : worker.settings().books.entries())
+    entries.push_back({{"name", entry->name},
+                       {"kind", name_of(entry->kind)},
+                       {"key", entry->key.text()},
+                       {"book", entry->place.file},
+                       {"shortcuts", entry->shortcuts},
+                       {"anonymous", entry->anonymous}});
+  return {{"books", books}, {"entries", entries}};
+}
+
+// The name is taken without the suffix, as books hold it.
+std::string book_form(Worker& worker, const std::string& name) {
+  const std::string lower = lower_case(name);
+  auto below = worker.names().below_suffix(lower);
+  return below && !below->empty() ? std::string(*below) : lower;
+}
+
+Json book_change(Worker& worker, const std::string& action, const Json& arguments) {
+  const std::string name = book_form(worker, text_argument(arguments, "name"));
+  const std::string file = first_book(worker);  // a copy: a reload replaces the books
+  const std::string before = read_file(worker, file);
+  std::string after;
+  Json key = nullptr;
+  if (action == "add") {
+    std::string why;
+    auto parsed = parse_key(text_argument(arguments, "key"), why);
+    if (!parsed) throw ControlError("the key " + why);
+    key = parsed->text();
+    after = book_with_added(before, file, name, *parsed);
+  } else {
+    if (auto known = worker.names().key_of(name)) key = known->text();
+    after = book_without(before, file, name);
+  }
+  replace_and_reload(worker, file, before, after);
+  return {{"name", name}, {"key", key}, {"book", file}, {"changed", before != after}};
+}
+
+// ---- invitations ----
+
+Invitation invitation_of(Worker& worker, std::string name) {
+  Host& host = worker.host();
+  Invitation invitation;
+  invitation.name = std::move(name);
+  invitation.key = host.key();
+  invitation.ipv4 = host.own4().address();
+  invitation.ipv6 = host.own6().address();
+  invitation.operator_key = worker.settings().overlay.operator_key;
+  return invitation;
+}
+
+// The nodes that somebody elsewhere can start from: ours, if one runs here, else those we use.
+std::vector<InvitedNode> invited_nodes(Worker& worker) {
+  std::vector<InvitedNode> nodes;
+  if (worker.node() != nullptr) {
+    worker.note_invited();
+    InvitedNode own{{}, worker.host().key()};
+    for (const Endpoint& candidate : worker.candidates())
+      if (own.addresses.size() < Invitation::kMaximumAddresses)
+        own.addresses.push_back({candidate.address, worker.node()->address().port});
+    if (!own.addresses.empty()) nodes.push_back(own);
+    return nodes;
+  }
+  for (const EntryStatus& entry : worker.host().client().nodes())
+    if (entry.alive && nodes.size() < 4) nodes.push_back({{entry.address}, entry.key});
+  if (nodes.empty())
+    for (const EntryNode& entry : worker.settings().overlay.nodes)
+      nodes.push_back({{entry.address}, entry.key});
+  return nodes;
+}
+
+Json invite(Worker& worker, const Json& arguments) {
+  std::string why;
+  std::string name = optional_text_argument(arguments, "name").value_or("");
+  if (name.empty()) {
+    const KnownHost* own = worker.host().directory().by_key(worker.host().key());
+    name = own != nullptr ? own->name : host_name();
+  }
+  auto checked = book_name(name, why);
+  if (!checked) throw ControlError("the name " + i3::quoted(name) + " " + why);
+  Invitation invitation = invitation_of(worker, *checked);
+  invitation.nodes = invited_nodes(worker);
+  if (invitation.nodes.empty())
+    throw ControlError("no overlay node is known that the other side could start from");
+  Json nodes = Json::array();
+  for (const InvitedNode& node : invitation.nodes) {
+    Json addresses = Json::array();
+    for (const Endpoint& address : node.addresses) addresses.push_back(address.text());
+    nodes.push_back(
+        {{"addresses", addresses}, {"key", node.key ? Json(node.key->text()) : Json()}});
+  }
+  return {
+      {"invitation", invitation.encode()},
+      {"name", invitation.name},
+      {"key", invitation.key.text()},
+      {"ipv4", invitation.ipv4->text()},
+      {"ipv6", invitation.ipv6->text()},
+      {"nodes", nodes},
+      {"operator_key", invitation.operator_key ? Json(invitation.operator_key->text()) : Json()}};
+}
+
+// Entry nodes and operator's key go into the configuration, unless it names nodes already: they
+// are of a ring that works, which a stranger's line must not replace. Our own node goes on, in the
+// same ring as theirs, if somebody was told of it; else it has no purpose any more.
+std::vector<std::string> adopt_nodes(Worker& worker, const Invitation& invitation) {
+  std::vector<std::string> added;
+  if (!worker.settings().overlay.nodes.empty()) return added;
+  const std::string file = worker.settings().file;
+  const std::string before = read_file(worker, file);
+  std::string after = before;
+  if (invitation.operator_key)
+    after = config_with_operator_key(after, file, *invitation.operator_key);
+  for (const EntryNode& node : invitation.entry_nodes()) {
+    if (node.key == worker.host().key()) continue;  // ours, named by somebody we invited
+    after = config_with_node(after, file, node);
+    added.push_back(node.address.text());
+  }
+  if (!added.empty() && worker.node_is_used()) after = config_with_own_node(after, file);
+  replace_and_reload(worker, file, before, after);
+  return added;
+}
+
+Json join(Worker& worker, const std::string& text) {
+  std::string why;
+  auto invitation = Invitation::decode(text, why);
+  if (!invitation) throw ControlError("not an invitation: " + why);
+  if (invitation->key == worker.host().key())
+    throw ControlError("this invitation is this host's own: paste it on the other machine");
+  const std::string file = first_book(worker);  // a copy: a reload replaces the books
+  const std::string before = read_file(worker, file);
+  const std::string after = book_with_added(before, file, invitation->name, invitation->key);
+  replace_and_reload(worker, file, before, after);
+  const auto nodes = adopt_nodes(worker, *invitation);
+  const Peer* peer = worker.host().meet(invitation->key);
+  worker.after_command();
+  return {{"name", worker.names().full(invitation->name)},
+          {"key", invitation->key.text()},
+          {"ipv4", peer != nullptr ? Json(peer->ipv4.text()) : Json()},
+          {"ipv6", peer != nullptr ? Json(peer->ipv6.text()) : Json()},
+          {"nodes", nodes},
+          {"book", file},
+          {"changed", before != after || !nodes.empty()}};
+}
+
+Json book_import(Worker& worker, const Json& arguments) {
+  const std::string text = text_argument(arguments, "text");
+  if (text.starts_with(Invitation::kPrefix)) {
+    Json joined = join(worker, text);
+    return {{"added", {joined["name"]}},
+            {"skipped", Json::array()},
+            {"nodes", joined["nodes"]},
+            {"book", joined["book"]}};
+  }
+  const std::string file = first_book(worker);  // a copy: a reload replaces the books
+  const std::string before = read_file(worker, file);
+  const BookImport imported = book_with_imported(before, file, text, "the imported book");
+  replace_and_reload(worker, file, before, imported.text);
+  return {{"added", imported.added},
+          {"skipped", imported.skipped},
+          {"nodes", Json::array()},
+          {"book", file}};
+}
+
+Json allow(Worker& worker, const Json& arguments) {
+  const std::string from = text_argument(arguments, "from");
+  const std::string who = from == "*" ? from : book_form(worker, from);
+  const std::string protocol = optional_text_argument(arguments, "protocol").value_or("");
+  const std::string ports = optional_text_argument(arguments, "ports").value_or("");
+  const std::string file = worker.settings().file;
+  const std::string before = read_file(worker, file);
+  const std::string after = config_with_allow(before, file, who, protocol, ports);
+  replace_and_reload(worker, file, before, after);
+  auto key = from == "*" ? std::nullopt : worker.names().key_of(from);
+  return {{"from", who},
+          {"key", key ? Json(key->text()) : Json()},
+          {"protocol", text_or_null(protocol)},
+          {"ports", text_or_null(ports)},
+          {"changed", before != after}};
+}
+
+}  // namespace
+
+std::string name_card(Worker& worker) {
+  const KnownHost* own = worker.host().directory().by_key(worker.host().key());
+  return invitation_of(worker, own != nullptr ? own->name : host_name()).encode();
+}
+
+void register_name_commands(ControlServer& server, Worker& worker) {
+  const auto with_arguments = [&](const char* command, Json (*answer)(Worker&, const Json&)) {
+    server.handle(command, [&worker, answer](const Json& arguments, ControlReply reply) {
+      reply.ok(answer(worker, arguments));
+    });
+  };
+  server.handle("names", [&worker](const Json&, ControlReply reply) { reply.ok(names(worker)); });
+  with_arguments("resolve", resolve);
+  with_arguments("invite", invite);
+  with_arguments("allow", allow);
+  with_arguments("join", [](Worker& w, const Json& arguments) {
+    return join(w, text_argument(arguments, "text"));
+  });
+  with_arguments("book", [](Worker& w, const Json& arguments) -> Json {
+    const std::string action = text_argument(arguments, "action");
+    if (action == "list") return book_list(w);
+    if (action == "add" || action == "remove") return book_change(w, action, arguments);
+    if (action == "import") return book_import(w, arguments);
+    throw ControlError("book knows list, add, remove and import");
+  });
+}
+
+}  // namespace i3

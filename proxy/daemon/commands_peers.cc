@@ -1,0 +1,174 @@
+// peers, ping, drop.
+#include "proxy/daemon/commands.hh"
+#include "proxy/daemon/worker.hh"
+
+namespace i3 {
+namespace {
+
+const char* state_of(const Peer& peer, bool stands, TimePoint now) {
+  if (stands) return "open";
+  if (peer.contact.active) return "opening";
+  return now < peer.absent_until || !peer.absent_reason.empty() ? "gone" : "idle";
+}
+
+std::string path_reason(Worker& worker, const Peer& peer) {
+  if (peer.direct.active) return "proved by an authenticated challenge";
+  if (!worker.settings().overlay.shortcuts) return "shortcuts are off in <overlay>";
+  if (!peer.shortcuts) return "shortcuts are off for this entry of the address book";
+  if (!peer.ever_ready) return "no session yet";
+  if (!peer.welcomes_shortcuts) return "the other side has shortcuts off";
+  return "no straight way was found so far";
+}
+
+// "direct ADDR" or "node ADDR" as the two fields that programs read.
+std::pair<Json, Json> path_fields(Worker& worker, const Peer& peer, bool stands) {
+  if (!stands) return {nullptr, nullptr};
+  if (peer.direct.active) return {"direct", peer.direct.active->text()};
+  const std::string text = worker.host().path_text(peer);
+  const auto* at = peer.current();
+  return {"node", at != nullptr ? Json(text.substr(text.find(' ') + 1)) : Json()};
+}
+
+Json peer_json(Worker& worker, Peer& peer) {
+  const TimePoint now = worker.clock().now();
+  const bool stands = worker.host().sessions().can_seal(peer.handle, now);
+  const auto [path, via] = path_fields(worker, peer, stands);
+  const auto idle = std::chrono::duration_cast<std::chrono::seconds>(now - peer.last_used);
+  return {{"name", peer.name},
+          {"key", peer.key.text()},
+          {"ipv4", peer.ipv4.text()},
+          {"ipv6", peer.ipv6.text()},
+          {"state", state_of(peer, stands, now)},
+          {"path", path},
+          {"via", via},
+          {"reason", stands ? Json(path_reason(worker, peer)) : text_or_null(peer.absent_reason)},
+          {"rtt_ms", peer.rtt > Duration{} ? Json(to_ms(peer.rtt)) : Json()},
+          {"rx_bytes", peer.traffic.rx_bytes},
+          {"tx_bytes", peer.traffic.tx_bytes},
+          {"preserves_headers", peer.preserves_headers()},
+          {"idle_s", idle.count()}};
+}
+
+Json peers(Worker& worker) {
+  Json rows = Json::array();
+  worker.host().peers().each([&](Peer& peer) {
+    // Entries of the book that nobody ever talked to are names, not peers.
+    if (peer.ever_ready || peer.contact.active || !peer.absent_reason.empty())
+      rows.push_back(peer_json(worker, peer));
+  });
+  return {{"peers", rows}};
+}
+
+// One `i3-ctl ping`: asks, waits for the answer, pauses, asks again.
+class PingRun : public std::enable_shared_from_this<PingRun> {
+ public:
+  PingRun(Worker& worker, std::string name, const PublicKey& key, std::uint64_t count,
+          ControlReply reply)
+      : worker_(worker),
+        name_(std::move(name)),
+        key_(key),
+        count_(count),
+        reply_(std::move(reply)),
+        pause_(worker.io()) {}
+
+  void next() {
+    if (reply_.gone()) return;
+    if (sent_ == count_) return finish();
+    ++sent_;
+    worker_.host().ping(key_, kPingTimeout, [self = shared_from_this()](const PingResult& result) {
+      self->answered(result);
+    });
+    worker_.after_command();
+  }
+
+ private:
+  static constexpr Duration kPingTimeout = std::chrono::seconds(9);
+
+  void answered(const PingResult& result) {
+    const std::size_t blank = result.path.find(' ');
+    Json line{
+        {"seq", sent_}, {"rtt_ms", nullptr}, {"path", nullptr}, {"via", nullptr}, {"bytes", 9}};
+    if (result.ok) {
+      rtts_.push_back(to_ms(result.rtt));
+      line["rtt_ms"] = rtts_.back();
+      line["path"] = result.path.substr(0, blank);
+      line["via"] = result.path.substr(blank + 1);
+      paths_[result.path] = to_ms(result.rtt);
+    } else {
+      error_ = result.error;
+    }
+    reply_.partial(line);
+    if (!result.ok && rtts_.empty() && sent_ >= 1) return finish();
+    if (sent_ == count_) return finish();
+    pause_.expires_after(std::chrono::milliseconds(500));
+    pause_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+      if (!error) self->next();
+    });
+  }
+
+  void finish() {
+    if (rtts_.empty()) return reply_.fail(name_ + " does not answer: " + error_);
+    double sum = 0;
+    for (double rtt : rtts_) sum += rtt;
+    Json paths = Json::array();
+    for (const auto& [path, rtt] : paths_) {
+      const std::size_t blank = path.find(' ');
+      paths.push_back({{"path", path.substr(0, blank)},
+                       {"via", path.substr(blank + 1)},
+                       {"state", "works"},
+                       {"rtt_ms", rtt},
+                       {"reason", nullptr}});
+    }
+    reply_.ok({{"name", name_},
+               {"key", key_.text()},
+               {"sent", sent_},
+               {"received", rtts_.size()},
+               {"rtt_min_ms", *std::min_element(rtts_.begin(), rtts_.end())},
+               {"rtt_avg_ms", sum / static_cast<double>(rtts_.size())},
+               {"rtt_max_ms", *std::max_element(rtts_.begin(), rtts_.end())},
+               {"paths", paths}});
+  }
+
+  Worker& worker_;
+  std::string name_;
+  PublicKey key_;
+  std::uint64_t count_;
+  ControlReply reply_;
+  boost::asio::steady_timer pause_;
+  std::uint64_t sent_ = 0;
+  std::vector<double> rtts_;
+  std::map<std::string, double> paths_;
+  std::string error_ = "no answer";
+};
+
+void ping(Worker& worker, const Json& arguments, ControlReply reply) {
+  const std::string name = text_argument(arguments, "name");
+  const PublicKey key = key_named(worker, name);
+  const std::uint64_t count = integer_argument(arguments, "count", 1, 1000, 4);
+  if (key == worker.host().key()) throw ControlError(name + " is this host itself");
+  std::make_shared<PingRun>(worker, name, key, count, std::move(reply))->next();
+}
+
+Json drop(Worker& worker, const Json& arguments) {
+  const std::string name = text_argument(arguments, "name");
+  const PublicKey key = key_named(worker, name);
+  Peer* peer = worker.host().peers().find(key);
+  const bool talks = peer != nullptr && peer->mine.has_value();
+  if (talks) worker.host().drop(*peer);
+  worker.after_command();
+  return {{"name", name}, {"key", key.text()}, {"dropped", talks ? 1 : 0}};
+}
+
+}  // namespace
+
+void register_peer_commands(ControlServer& server, Worker& worker) {
+  server.handle("peers", [&worker](const Json&, ControlReply reply) { reply.ok(peers(worker)); });
+  server.handle("ping", [&worker](const Json& arguments, ControlReply reply) {
+    ping(worker, arguments, std::move(reply));
+  });
+  server.handle("drop", [&worker](const Json& arguments, ControlReply reply) {
+    reply.ok(drop(worker, arguments));
+  });
+}
+
+}  // namespace i3

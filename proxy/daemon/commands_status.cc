@@ -1,0 +1,210 @@
+// status, identity, netcheck, triggers, ring, metrics, reload.
+#include <unistd.h>
+
+#include "proxy/daemon/commands.hh"
+#include "proxy/daemon/version.hh"
+#include "proxy/daemon/worker.hh"
+#include "proxy/settings/invitation.hh"
+
+namespace i3 {
+namespace {
+
+Json nodes_json(Worker& worker) {
+  Json nodes = Json::array();
+  for (const EntryStatus& entry : worker.host().client().nodes())
+    nodes.push_back({{"address", entry.address.text()},
+                     {"key", entry.key ? Json(entry.key->text()) : Json()},
+                     {"state", entry.alive             ? "up"
+                               : entry.trouble.empty() ? "trying"
+                                                       : "down"},
+                     {"rtt_ms", entry.alive ? Json(to_ms(entry.rtt)) : Json()}});
+  return nodes;
+}
+
+// What the nodes that answered say of our address (RFC 5780 would call it the mapping).
+Json nat_json(Worker& worker) {
+  const Observed observed = worker.host().client().observed();
+  Json seen = Json::array();
+  bool mapped = false, same = true, any = false;
+  std::size_t nodes = 0;
+  const auto locals = worker.candidates();
+  for (const auto& family : {observed.v4, observed.v6}) {
+    if (!family.endpoint) continue;
+    any = true;
+    seen.push_back(family.endpoint->text());
+    same = same && family.same;
+    nodes = std::max(nodes, family.nodes);
+    if (std::find(locals.begin(), locals.end(), *family.endpoint) == locals.end() &&
+        !family.endpoint->address.loopback())
+      mapped = true;
+  }
+  const char* kind = !any        ? "unknown"
+                     : !mapped   ? "none"
+                     : !same     ? "endpoint-dependent"
+                     : nodes > 1 ? "endpoint-independent"
+                                 : "unknown";
+  return {{"kind", kind}, {"udp", any}, {"observed", seen}};
+}
+
+Json dns_json(Worker& worker) {
+  const DnsState& dns = worker.dns();
+  Json domains = Json::array();
+  for (const std::string& domain : worker.names().policy().routing_domains())
+    domains.push_back(domain);
+  return {{"mode", dns.mode},
+          {"server", text_or_null(dns.server)},
+          {"suffix", worker.settings().dns.suffix},
+          {"domains", domains},
+          {"reason", text_or_null(dns.description)}};
+}
+
+Json status(Worker& worker) {
+  Host& host = worker.host();
+  Json problems = Json::array();
+  if (!host.client().ready()) {
+    const std::string trouble = host.client().trouble();
+    problems.push_back("not reachable: " +
+                       (trouble.empty() ? "no node has answered yet" : trouble));
+  }
+  const bool wants_dns = worker.settings().dns.intercept != Intercept::none;
+  const bool dns_fine = !wants_dns || worker.dns().mode != "none";
+  if (!dns_fine) problems.push_back("names do not resolve: " + worker.dns().description);
+  for (const std::string& warning : worker.warnings()) problems.push_back(warning);
+  const auto uptime = worker.clock().now() - worker.started();
+  return {{"ready", host.client().ready() && dns_fine},
+          {"daemon", "proxy"},
+          {"version", kVersionText},
+          {"name", host.own_name()},
+          {"key", host.key().text()},
+          {"id", public_id(host.key()).hex()},
+          {"card", name_card(worker)},
+          {"ipv4", host.own4().text()},
+          {"ipv6", host.own6().text()},
+          {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(uptime).count()},
+          {"worker", worker.inherited().incarnation},
+          {"dns", dns_json(worker)},
+          {"nodes", nodes_json(worker)},
+          {"nat", nat_json(worker)},
+          {"tun", {{"name", worker.inherited().tun_name}, {"mtu", worker.inherited().mtu}}},
+          {"peers", host.peers().size()},
+          {"problems", problems}};
+}
+
+Json identity(Worker& worker) {
+  Host& host = worker.host();
+  return {{"key", host.key().text()},
+          {"card", name_card(worker)},
+          {"id", public_id(host.key()).hex()},
+          {"ids", {public_id(host.key(), 0).hex(), public_id(host.key(), 1).hex()}},
+          {"ipv4", host.own4().text()},
+          {"ipv6", host.own6().text()}};
+}
+
+Json triggers(Worker& worker) {
+  Json rows = Json::array();
+  const auto peer_of = [&](const Id& id) {
+    std::string name;
+    worker.host().peers().each([&](Peer& peer) {
+      if (peer.mine == id) name = peer.name;
+    });
+    return name;
+  };
+  for (const TriggerStatus& trigger : worker.host().client().triggers(worker.clock().now())) {
+    const bool is_public = trigger.use == TriggerStatus::Use::public_id;
+    rows.push_back({{"id", trigger.id.hex()},
+                    {"kind", is_public ? "public" : "private"},
+                    {"owner", worker.host().key().text()},
+                    {"peer", text_or_null(peer_of(trigger.id))},
+                    {"stands", trigger.stands},
+                    {"target", nullptr},
+                    {"node", trigger.stands ? Json(trigger.address.text()) : Json()},
+                    {"expires_s", nullptr},
+                    {"packets", nullptr},
+                    {"trouble", text_or_null(trigger.trouble)}});
+  }
+  return {{"triggers", rows}};
+}
+
+void counter(std::string& text, std::string_view name, std::string_view labels,
+             std::uint64_t value) {
+  text += "i3_proxy_";
+  text += name;
+  if (!labels.empty()) text += '{' + std::string(labels) + '}';
+  text += ' ' + std::to_string(value) + '\n';
+}
+
+std::string metrics(Worker& worker) {
+  Host& host = worker.host();
+  std::string text;
+  for (std::size_t i = 0; i < kVerdictNames.size(); ++i)
+    counter(text, "packets_total", "verdict=\"" + std::string(kVerdictNames[i]) + '"',
+            host.verdicts().of(static_cast<Verdict>(i)));
+  for (std::size_t i = 0; i < static_cast<std::size_t>(SessionVerdict::kCount); ++i) {
+    const auto verdict = static_cast<SessionVerdict>(i);
+    counter(text, "session_dropped_total", "reason=\"" + std::string(name_of(verdict)) + '"',
+            host.sessions().dropped(verdict));
+  }
+  Traffic all;
+  host.peers().each([&](Peer& peer) {
+    all.rx_bytes += peer.traffic.rx_bytes;
+    all.tx_bytes += peer.traffic.tx_bytes;
+  });
+  counter(text, "bytes_total", "direction=\"in\"", all.rx_bytes);
+  counter(text, "bytes_total", "direction=\"out\"", all.tx_bytes);
+  counter(text, "kernel_dropped_total", "", worker.dropped_by_kernel());
+  counter(text, "peers", "", host.peers().size());
+  counter(text, "sessions", "", host.sessions().stored());
+  counter(text, "ready", "", host.client().ready() ? 1 : 0);
+  const ClientCounters& client = host.client().counters();
+  for (auto [name, value] : {std::pair{"lookups", client.lookups},
+                             {"inserts", client.inserts},
+                             {"refreshes", client.refreshes},
+                             {"probes", client.probes},
+                             {"refused", client.refused},
+                             {"lost_nodes", client.lost_nodes},
+                             {"unsolicited", client.unsolicited},
+                             {"malformed", client.malformed}})
+    counter(text, "overlay_total", "event=\"" + std::string(name) + '"', value);
+  if (worker.dns_server() != nullptr) {
+    const InterceptorCounters& dns = worker.dns_server()->counters();
+    for (auto [name, value] : {std::pair{"questions", dns.questions},
+                               {"answered", dns.answered},
+                               {"forwarded", dns.forwarded},
+                               {"timed_out", dns.timed_out},
+                               {"malformed", dns.malformed}})
+      counter(text, "dns_total", "event=\"" + std::string(name) + '"', value);
+  }
+  return text;
+}
+
+}  // namespace
+
+void register_status_commands(ControlServer& server, Worker& worker) {
+  const auto plain = [&](const char* command, Json (*answer)(Worker&)) {
+    server.handle(command,
+                  [&worker, answer](const Json&, ControlReply reply) { reply.ok(answer(worker)); });
+  };
+  plain("status", status);
+  plain("identity", identity);
+  plain("triggers", triggers);
+  plain("netcheck", [](Worker& w) {
+    return Json{{"nat", nat_json(w)},
+                {"udp", nat_json(w)["udp"]},
+                {"ipv4", w.have_v4()},
+                {"ipv6", w.have_v6()},
+                {"nodes", nodes_json(w)}};
+  });
+  plain("metrics", [](Worker& w) { return Json{{"text", metrics(w)}}; });
+  plain("ring", [](Worker& w) {
+    if (w.node() == nullptr) throw ControlError("no node runs inside this proxy: ask an i3-node");
+    return w.node()->ring();
+  });
+  server.handle("reload", [&worker](const Json&, ControlReply reply) {
+    const auto notes = worker.reload();
+    Json files = Json::array({worker.settings().file});
+    for (const AddressBook& book : worker.settings().books.books()) files.push_back(book.file());
+    reply.ok({{"files", files}, {"warnings", notes}});
+  });
+}
+
+}  // namespace i3

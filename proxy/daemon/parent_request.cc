@@ -1,0 +1,96 @@
+#include "proxy/daemon/parent_request.hh"
+
+#include "overlay/base/random.hh"
+#include "proxy/daemon/ports.hh"
+#include "proxy/packet/address_pool.hh"
+#include "proxy/platform/conflicts.hh"
+#include "proxy/platform/platform_error.hh"
+
+namespace i3 {
+namespace {
+
+// Tried in this order where the settings do not choose: the shared address space, then parts of
+// private and benchmarking space that home routers do not use.
+const std::vector<IpPrefix>& pools() {
+  static const std::vector<IpPrefix> all{{IpAddress::v4(0x64400000), 10},   // 100.64.0.0/10
+                                         {IpAddress::v4(0xc6120000), 15},   // 198.18.0.0/15
+                                         {IpAddress::v4(0x0ab30000), 16},   // 10.179.0.0/16
+                                         {IpAddress::v4(0xac1b0000), 16}};  // 172.27.0.0/16
+  return all;
+}
+
+std::vector<FileAccess> files_of(const ProxySettings& settings, const std::string& config) {
+  std::vector<FileAccess> files{{config, true, true}};
+  for (const AddressBook& book : settings.books.books())
+    files.push_back({book.file(), true, false});
+  if (!settings.state.file.empty()) files.push_back({settings.state.file, true, false});
+  return files;
+}
+
+std::vector<std::string> names_of(const std::vector<FileAccess>& files) {
+  std::vector<std::string> names;
+  for (const FileAccess& file : files) names.push_back(file.path);
+  return names;
+}
+
+// A worker that was taken over may change names, rules and entry nodes, but not which files and
+// sockets the daemon has.
+std::string refuse(const ProxySettings& before, const std::string& path, const std::string& text) {
+  try {
+    const ProxySettings after = parse_proxy_settings(text, path, read_config_file);
+    const bool same = names_of(files_of(before, path)) == names_of(files_of(after, path)) &&
+                      before.identity_file == after.identity_file &&
+                      before.control.socket == after.control.socket &&
+                      before.control.group == after.control.group;
+    return same ? "" : "it names other files, another key or another socket than before";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+}  // namespace
+
+IpPrefix choose_pool(const ProxySettings& settings) {
+  const IpPrefix& wanted = settings.virtual_addresses.ipv4;
+  if (!settings.virtual_addresses.chosen) return first_free_pool(pools(), settings.tun.name);
+  const auto conflicts = pool_conflicts(wanted, settings.tun.name);
+  if (!conflicts.empty())
+    throw PlatformError("the pool " + wanted.text() + " collides with " + conflicts.front() +
+                        ": choose another one in <virtual-addresses ipv4=\"...\"/>");
+  return wanted;
+}
+
+PlatformRequest parent_request(const ProxySettings& settings, const std::string& config,
+                               const IpPrefix& pool, const std::array<std::uint8_t, 32>& seed) {
+  const Identity identity(seed);
+  SystemRandom random;
+  AddressPool addresses({pool, {}, 16, 4}, random);
+  const AddressPool::Entry* own = addresses.add_own(public_id(identity.key()));
+  if (own == nullptr) throw PlatformError("the pool " + pool.text() + " has no free address");
+  PlatformRequest request;
+  request.tun = TunRequest{};
+  request.tun->name = settings.tun.name;
+  if (settings.tun.mtu) request.tun->mtu = static_cast<std::uint16_t>(*settings.tun.mtu);
+  request.tun->ipv4 = TunAddress{own->ipv4.address(), pool.length};
+  request.tun->ipv6 = TunAddress{own->ipv6.address(), virtual_ipv6_prefix().length};
+  request.tun->host_addresses = {addresses.stub4().address(), addresses.stub6().address()};
+  request.udp_listen = {settings.overlay.listen};
+  if (settings.overlay.own_node) request.udp_listen.push_back({IpAddress{}, kNodePort});
+  request.dns.stubs = request.tun->host_addresses;
+  request.dns.loopback = settings.dns.intercept == Intercept::automatic ||
+                         settings.dns.intercept == Intercept::redirect;
+  request.dns.may_edit_resolv_conf = settings.dns.intercept == Intercept::resolv_conf;
+  request.control_socket = settings.control.socket;
+  request.control_group = settings.control.group;
+  request.state_file = settings.state.file;
+  request.files = files_of(settings, config);
+  request.reread_files = [config] { return files_of(load_proxy_settings(config), config); };
+  request.refuse_replacement = [settings, config](const std::string& path,
+                                                  const std::string& text) {
+    return path == config ? refuse(settings, path, text) : std::string();
+  };
+  request.seed = seed;
+  return request;
+}
+
+}  // namespace i3

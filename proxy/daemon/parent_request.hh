@@ -1,0 +1,17 @@
+// Owns turning a proxy's settings into what its parent process acquires.
+#pragma once
+
+#include "proxy/platform/request.hh"
+#include "proxy/settings/proxy_settings.hh"
+
+namespace i3 {
+
+// The pool in use: the one of the settings, or, where they leave the choice, one that nothing else
+// on this host uses. PlatformError if a pool that was asked for collides.
+IpPrefix choose_pool(const ProxySettings& settings);
+
+// `config` is the settings' file; `seed` the host's key.
+PlatformRequest parent_request(const ProxySettings& settings, const std::string& config,
+                               const IpPrefix& pool, const std::array<std::uint8_t, 32>& seed);
+
+}  // namespace i3

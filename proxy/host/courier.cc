@@ -1,0 +1,119 @@
+#include "proxy/host/courier.hh"
+
+namespace i3 {
+namespace {
+
+// Room for the session's header in front of a plaintext, and for its tag behind.
+void open_up(Frame& frame) {
+  frame.grow_front(kTransportHeader);
+  frame.grow_back(kTransportTag);
+}
+
+void wrap_labelled(Frame& frame, SessionKind kind, wire::Label label) {
+  frame.grow_front(wire::kLabelledSize);
+  Writer writer(frame.bytes().first(wire::kLabelledSize));
+  wire::Labelled::write_front(writer, static_cast<std::uint8_t>(kind), label);
+}
+
+}  // namespace
+
+std::optional<Endpoint> Courier::reachable(const wire::NodeContact& node) const {
+  auto endpoint = node.reachable(parts_.options.have_v4, parts_.options.have_v6);
+  if (endpoint && !parts_.may_send_to(*endpoint)) return std::nullopt;
+  return endpoint;
+}
+
+void Courier::send_to(const wire::ReturnPath& path, SessionKind kind, Frame frame, TimePoint now) {
+  for (const auto& at : path.nodes) {
+    auto endpoint = reachable(at.node);
+    if (!endpoint || at.label.none()) continue;
+    wrap_labelled(frame, kind, at.label);
+    parts_.io.send(*endpoint, frame.bytes());
+    return;
+  }
+  parts_.client.send_by_id(path.id, static_cast<std::uint8_t>(kind), frame.bytes(), now);
+}
+
+void Courier::send_direct(const Endpoint& to, SessionKind kind, Frame frame) {
+  frame.grow_front(wire::kDirectSize);
+  Writer writer(frame.bytes().first(wire::kDirectSize));
+  wire::Direct::write_front(writer, static_cast<std::uint8_t>(kind));
+  parts_.io.send(to, frame.bytes());
+}
+
+void Courier::send_by_node(Peer& peer, SessionKind kind, Frame frame, TimePoint now) {
+  if (const auto* at = peer.current()) {
+    auto endpoint = reachable(at->node);
+    if (endpoint && !peer.proof.proved && kind == SessionKind::transport) {
+      if (peer.proof.budget < frame.size())
+        endpoint.reset();
+      else
+        peer.proof.budget -= frame.size();
+    }
+    if (endpoint) {
+      wrap_labelled(frame, kind, at->label);
+      parts_.io.send(*endpoint, frame.bytes());
+      return;
+    }
+  }
+  const Id target = peer.theirs.id == Id{} ? public_id(peer.key) : peer.theirs.id;
+  parts_.client.send_by_id(target, static_cast<std::uint8_t>(kind), frame.bytes(), now);
+}
+
+void Courier::send(Peer& peer, SessionKind kind, Frame frame, TimePoint now) {
+  if (peer.direct.active) return send_direct(*peer.direct.active, kind, frame);
+  send_by_node(peer, kind, frame, now);
+}
+
+bool Courier::seal_and_send(Peer& peer, Frame frame, TimePoint now) {
+  const std::size_t size = frame.size();
+  open_up(frame);
+  if (!parts_.sessions.seal(peer.handle, frame.bytes(), now)) return false;
+  note_sent(peer, size, now);
+  send(peer, SessionKind::transport, frame, now);
+  return true;
+}
+
+void Courier::note_sent(Peer& peer, std::size_t size, TimePoint now) {
+  peer.traffic.tx_bytes += size;
+  ++peer.traffic.tx_packets;
+  peer.keepalive_at = kNever;
+  if (size > 0 && peer.unanswered_since == kNever) {
+    peer.unanswered_since = now;
+    parts_.peers.schedule(peer, now + std::chrono::seconds(1));
+  }
+}
+
+bool Courier::send_control(Peer& peer, Bytes plaintext, TimePoint now) {
+  OwnFrame own(plaintext);
+  Frame frame = own.frame();
+  open_up(frame);
+  if (!parts_.sessions.seal(peer.handle, frame.bytes(), now)) return false;
+  peer.keepalive_at = kNever;
+  send(peer, SessionKind::transport, frame, now);
+  return true;
+}
+
+bool Courier::send_control_direct(Peer& peer, const Endpoint& to, Bytes plaintext, TimePoint now) {
+  OwnFrame own(plaintext);
+  Frame frame = own.frame();
+  open_up(frame);
+  if (!parts_.sessions.seal(peer.handle, frame.bytes(), now)) return false;
+  send_direct(to, SessionKind::transport, frame);
+  return true;
+}
+
+bool Courier::send_control_labelled(Peer& peer, const wire::ReturnPath::At& at, Bytes plaintext,
+                                    TimePoint now) {
+  auto endpoint = reachable(at.node);
+  if (!endpoint) return false;
+  OwnFrame own(plaintext);
+  Frame frame = own.frame();
+  open_up(frame);
+  if (!parts_.sessions.seal(peer.handle, frame.bytes(), now)) return false;
+  wrap_labelled(frame, SessionKind::transport, at.label);
+  parts_.io.send(*endpoint, frame.bytes());
+  return true;
+}
+
+}  // namespace i3

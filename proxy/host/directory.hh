@@ -1,0 +1,42 @@
+// Owns which hosts this host knows by name or by rule; replaced whole when the settings are read
+// again. Who may come in is the inbound rules' to say: naming is not permission (decision 19).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "overlay/base/keys.hh"
+
+namespace i3 {
+
+struct KnownHost {
+  std::string name;  // without suffix, lower case
+  PublicKey key;
+  bool shortcuts = true;
+};
+
+class Directory {
+ public:
+  Directory() = default;
+  // `allowed`: keys that some inbound rule names.
+  Directory(std::vector<KnownHost> hosts, const std::vector<PublicKey>& allowed);
+
+  const KnownHost* by_name(std::string_view name) const;
+  const KnownHost* by_key(const PublicKey& key) const;
+  // True where the key is named somewhere, so that its addresses are worth keeping for it.
+  bool knows(const PublicKey& key) const;
+  std::string name_of(const PublicKey& key) const;  // the key's text for strangers
+  const std::vector<KnownHost>& hosts() const { return hosts_; }
+
+ private:
+  std::vector<KnownHost> hosts_;
+  std::unordered_map<std::string, std::size_t> names_;
+  std::unordered_map<PublicKey, std::size_t> keys_;
+  std::unordered_set<PublicKey> allowed_;
+};
+
+}  // namespace i3

@@ -1,0 +1,443 @@
+#include "proxy/host/host.hh"
+
+#include <algorithm>
+
+#include "proxy/packet/icmp.hh"
+
+namespace i3 {
+namespace {
+
+AddressPool::Settings bounded(AddressPool::Settings pool, const HostOptions& options) {
+  pool.max_entries = options.max_peers;
+  return pool;
+}
+
+}  // namespace
+
+Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
+           HostSettings settings)
+    : directory_(std::move(settings.directory)),
+      pool_(bounded(std::move(settings.pool), settings.options), random),
+      peers_(pool_),
+      sessions_(identity, random, settings.sessions),
+      client_(identity, random, log, settings.client, *this),
+      rules_(settings.allow, random),
+      gate_(settings.options.max_peers, settings.restored.clean),
+      parts_{identity, clock,     random,    log,     io,     settings.options,
+             pool_,    peers_,    sessions_, client_, rules_, gate_,
+             stamps_,  verdicts_, {},        {},      {}},
+      courier_(parts_),
+      paths_(parts_, courier_),
+      rendezvous_(parts_, courier_, paths_),
+      outbound_(parts_, courier_, rendezvous_),
+      inbound_(parts_),
+      no_labels_(100, 200) {
+  const AddressPool::Entry* own = pool_.add_own(public_id(identity.key()));
+  assert(own != nullptr);  // an empty pool that passed its check has room for one
+  parts_.own4 = own->ipv4;
+  parts_.own6 = own->ipv6;
+  rendezvous_.deliver = [this](Peer& peer, MutBytes packet, TimePoint now) {
+    on_plaintext(peer, packet, {}, now);
+  };
+  rendezvous_.ready = [this](Peer& peer, TimePoint now) {
+    const bool stands = sessions_.can_seal(peer.handle, now);
+    if (stands) peer.ever_ready = true;
+    log_peer(peer, now);
+    pings_ready(peer, now);
+    reschedule(peer, now);
+  };
+  restore(settings.restored);
+  adopt_directory();
+}
+
+Host::~Host() = default;
+
+void Host::restore(const RestoredState& state) {
+  client_.restore(state.client);
+  for (const StampEntry& entry : state.stamps) gate_.restore(entry);
+  std::vector<AddressPool::Record> records;
+  for (const PeerRecord& peer : state.peers)
+    if (peer.key != key())
+      records.push_back({public_id(peer.key), peer.ipv4, peer.ipv6, peer.standing});
+  pool_.restore(records);
+  const WallTime wall = parts_.clock.wall();
+  const TimePoint now = parts_.clock.now();
+  for (const PeerRecord& record : state.peers) {
+    if (record.key == key() || pool_.find(public_id(record.key)) == nullptr) continue;
+    Peer* peer = peers_.get(record.key, record.name, record.standing);
+    if (peer == nullptr) continue;
+    const Duration ago(wall > record.used ? static_cast<std::int64_t>(wall - record.used) : 0);
+    if (ago > parts_.options.idle && !directory_.knows(record.key)) {
+      peers_.remove(*peer);
+      continue;
+    }
+    peer->last_used = peer->logged_use = now - std::min<Duration>(ago, parts_.options.idle);
+    if (ago < kGreetIfUsed) to_greet_.push_back(record.key);
+    if (peer->needs_route) parts_.io.set_route(peer->ipv4, true);
+  }
+}
+
+// Address-book entries have their addresses before anybody asks, in ID order, so that they are the
+// same after every restart.
+void Host::adopt_directory() {
+  std::vector<Id> ids;
+  for (const KnownHost& host : directory_.hosts())
+    if (host.key != key()) ids.push_back(public_id(host.key));
+  pool_.reserve(std::move(ids));
+  for (const KnownHost& host : directory_.hosts())
+    if (host.key != key() && peers_.find(host.key) == nullptr)
+      peers_.get(host.key, host.name, Standing::known);
+  peers_.each([this](Peer& peer) {
+    peer.name = directory_.name_of(peer.key);
+    if (const KnownHost* known = directory_.by_key(peer.key)) peer.shortcuts = known->shortcuts;
+  });
+}
+
+void Host::start() {
+  const TimePoint now = parts_.clock.now();
+  client_.start(now, parts_.clock.wall());
+  next_sweep_ = now + kSweepEvery;
+  if (!to_greet_.empty()) next_greeting_ = now;
+}
+
+void Host::stop() {
+  const TimePoint now = parts_.clock.now();
+  peers_.each([&](Peer& peer) {
+    const std::uint8_t close = static_cast<std::uint8_t>(wire::Control::close);
+    courier_.send_control(peer, Bytes(&close, 1), now);
+    rendezvous_.forget(peer);
+  });
+  stopping_ = true;
+  client_.stop(now);
+}
+
+bool Host::stopped() const {
+  return client_.stopped();
+}
+
+void Host::on_tun(Frame frame) {
+  if (stopping_) return;
+  verdicts_.count(outbound_.on_packet(frame, parts_.clock.now()));
+}
+
+void Host::on_datagram(const Endpoint& from, MutBytes datagram) {
+  const TimePoint now = parts_.clock.now();
+  auto header = wire::Header::parse(datagram);
+  if (!header || datagram.size() > wire::kMaxMessage) {
+    verdicts_.count(Verdict::malformed);
+    return;
+  }
+  Origin origin;
+  switch (header->type) {
+    case wire::Type::direct:
+      if (!wire::Direct::parse(datagram)) break;
+      origin.direct = from;
+      return on_session_message(header->kind, datagram.subspan(wire::kDirectSize), origin, now);
+    case wire::Type::labelled:
+      if (!wire::Labelled::parse(datagram)) break;
+      origin.node = from;
+      return on_session_message(header->kind, datagram.subspan(wire::kLabelledSize), origin, now);
+    default:
+      return client_.on_message(from, datagram, now, parts_.clock.wall());
+  }
+  verdicts_.count(Verdict::malformed);
+}
+
+void Host::send(const Endpoint& to, Bytes message) {
+  parts_.io.send(to, message);
+}
+
+void Host::on_packet(const wire::IdPacket& packet, const Endpoint& node, TimePoint now) {
+  std::vector<std::uint8_t> message(packet.payload.begin(), packet.payload.end());
+  on_session_message(packet.kind, message, {std::nullopt, node, packet.tag}, now);
+}
+
+void Host::on_returned(std::uint8_t kind, Bytes payload, const Endpoint& node, TimePoint now) {
+  std::vector<std::uint8_t> message(payload.begin(), payload.end());
+  on_session_message(kind, message, {std::nullopt, node, std::nullopt}, now);
+}
+
+void Host::on_forwarded(std::uint64_t nonce, const wire::Forwarded&, TimePoint now) {
+  rendezvous_.on_forwarded(nonce, now);
+}
+
+void Host::on_not_present(std::uint64_t nonce, const Id&, TimePoint now) {
+  rendezvous_.on_not_present(nonce, now);
+}
+
+void Host::on_no_label(const Endpoint& node, wire::Label label, TimePoint now) {
+  // Anybody can send these, and each goes over all peers.
+  if (!no_labels_.take(now)) return;
+  peers_.each([&](Peer& peer) {
+    if (paths_.label_gone(peer, node, label)) rendezvous_.contact(peer, now);
+  });
+}
+
+void Host::on_trigger(const Id& id, TimePoint now) {
+  peers_.each([&](Peer& peer) {
+    if (peer.mine != id) return;
+    rendezvous_.trigger_changed(peer, now);
+    if (!client_.path(id).nodes.empty()) paths_.trigger_changed(peer, now);
+  });
+}
+
+void Host::on_ready(bool ready, TimePoint now) {
+  parts_.log.info(ready ? "reachable" : "not_reachable",
+                  {{"trouble", ready ? std::string("none") : client_.trouble()}});
+  if (ready && !to_greet_.empty()) next_greeting_ = now;
+}
+
+// 1 open  2 by what it is: data, somebody's first message, an answer, a cookie
+void Host::on_session_message(std::uint8_t kind, MutBytes message, const Origin& origin,
+                              TimePoint now) {
+  if (stopping_) return;
+  std::array<std::uint8_t, wire::kEndpointSize + 8> source{};
+  Writer writer(source);
+  wire::write_endpoint(writer, origin.direct ? *origin.direct : origin.node);
+  if (origin.tag) writer.bytes(*origin.tag);
+  Received received =
+      sessions_.receive(static_cast<SessionKind>(kind), message, writer.written(), now);
+  if (auto* data = std::get_if<Data>(&received)) return on_data(*data, origin, now);
+  if (auto* drop = std::get_if<Drop>(&received)) {
+    // The answerer may send at once, and its first packet may overtake its second message.
+    if (drop->verdict == SessionVerdict::not_established && !replaying_) {
+      std::erase_if(overtaken_,
+                    [now](const Overtaken& one) { return now >= one.came + kOvertakenFor; });
+      if (overtaken_.size() < kMaxOvertaken)
+        overtaken_.push_back({{message.begin(), message.end()}, origin, now});
+    }
+    return;
+  }
+  if (auto* first = std::get_if<FirstMessage>(&received)) return on_first(*first, now);
+  if (auto* back = std::get_if<SendBack>(&received)) return send_back(*back, origin, now);
+  if (auto* cookie = std::get_if<CookieStored>(&received)) return on_cookie(*cookie, now);
+  if (auto* established = std::get_if<Established>(&received)) {
+    if (Peer* peer = peers_.at(established->peer)) {
+      peer->last_received = now;
+      rendezvous_.established(*peer, *established, now);
+    }
+    replay_overtaken(now);
+  }
+}
+
+void Host::replay_overtaken(TimePoint now) {
+  auto messages = std::move(overtaken_);
+  overtaken_.clear();
+  replaying_ = true;
+  for (Overtaken& waiting : messages)
+    if (now < waiting.came + kOvertakenFor)
+      on_session_message(static_cast<std::uint8_t>(SessionKind::transport), waiting.message,
+                         waiting.origin, now);
+  replaying_ = false;
+}
+
+void Host::on_cookie(const CookieStored& cookie, TimePoint now) {
+  if (Peer* peer = peers_.at(cookie.peer)) rendezvous_.repeat(*peer, cookie.kind, now);
+}
+
+void Host::send_back(const SendBack& back, const Origin& origin, TimePoint) {
+  if (origin.tag) {
+    client_.send_returned(origin.node, *origin.tag, static_cast<std::uint8_t>(SessionKind::cookie),
+                          back.bytes);
+  } else if (origin.direct) {
+    OwnFrame own(back.bytes);
+    courier_.send_direct(*origin.direct, SessionKind::cookie, own.frame());
+  }
+}
+
+void Host::on_first(const FirstMessage& first, TimePoint now) {
+  auto hello = wire::Hello::parse(first.payload);
+  if (!hello) {
+    verdicts_.count(Verdict::malformed);
+    return;
+  }
+  const bool ours = first.key == key();
+  const Peer* before = peers_.find(first.key);
+  const bool wanted = before != nullptr && before->wanted;
+  const bool barred = before != nullptr && now < before->barred_until;
+  if (ours || barred || (!rules_.has_line(first.key) && !wanted)) {
+    verdicts_.count(Verdict::stranger);
+    return;
+  }
+  AnnouncedAddresses announced;
+  if (hello->ipv4 != 0) announced.ipv4 = IpAddress::v4(hello->ipv4);
+  announced.ipv6 = IpAddress::v6(hello->ipv6);
+  Peer* peer = peer_for(first.key, announced);
+  if (peer == nullptr) return;
+  rendezvous_.answer(*peer, first, *hello, now);
+  peer->last_used = now;
+  reschedule(*peer, now);
+}
+
+void Host::on_data(const Data& data, const Origin& origin, TimePoint now) {
+  Peer* peer = peers_.at(data.peer);
+  if (peer == nullptr) return;
+  peer->last_received = now;
+  peer->unanswered_since = kNever;
+  peer->absent_until = {};
+  peer->traffic.rx_bytes += data.plaintext.size();
+  ++peer->traffic.rx_packets;
+  if (data.confirms) rendezvous_.confirmed(*peer, data.stamp, now);
+  if (data.plaintext.empty()) return;
+  const unsigned nibble = data.plaintext[0] >> 4;
+  if (nibble != 4 && nibble != 6) return on_control(*peer, data.plaintext, origin, now);
+  if (peer->keepalive_at == kNever) {
+    peer->keepalive_at = now + kKeepalive;
+    peers_.schedule(*peer, peer->keepalive_at);
+  }
+  on_plaintext(*peer, data.plaintext, origin, now);
+}
+
+void Host::on_plaintext(Peer& peer, MutBytes plaintext, const Origin&, TimePoint now) {
+  std::array<std::uint8_t, Frame::kHeadroom + kReplyCapacity + Frame::kTailroom> storage;
+  const MutBytes answer = MutBytes(storage).subspan(Frame::kHeadroom, kReplyCapacity);
+  const Inbound::Result result = inbound_.on_packet(peer, plaintext, answer, now);
+  verdicts_.count(result.verdict);
+  if (result.answer_size == 0) return;
+  const Frame frame{storage, Frame::kHeadroom, Frame::kHeadroom + result.answer_size};
+  if (!courier_.seal_and_send(peer, frame, now)) verdicts_.count(Verdict::no_session);
+}
+
+void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoint now) {
+  if (auto response = wire::PathResponse::parse(plaintext))
+    return paths_.on_response(peer, *response, origin.direct, now);
+  if (auto paths = wire::Paths::parse(plaintext)) return paths_.on_paths(peer, *paths, now);
+  if (plaintext.size() == 1 && plaintext[0] == static_cast<std::uint8_t>(wire::Control::close)) {
+    rendezvous_.forget(peer);
+    peer.direct = DirectPaths{};
+    peer.theirs = {};
+    if (!peer.parked.empty()) rendezvous_.contact(peer, now);
+    return;
+  }
+  auto control = wire::NonceControl::parse(plaintext);
+  if (!control) {
+    verdicts_.count(Verdict::unknown_control);
+    return;
+  }
+  std::array<std::uint8_t, 16> storage;
+  Writer writer(storage);
+  switch (control->type) {
+    case wire::Control::path_challenge:
+      return paths_.on_challenge(peer, control->nonce, origin.direct, now);
+    case wire::Control::paths_ack:
+      return paths_.on_acknowledged(peer, control->nonce);
+    case wire::Control::ping:
+      wire::NonceControl{wire::Control::pong, control->nonce}.write(writer);
+      courier_.send_control(peer, writer.written(), now);
+      return;
+    case wire::Control::pong:
+      for (Ping& ping : pings_)
+        if (ping.out && ping.nonce == control->nonce && ping.key == peer.key) {
+          peer.rtt = now - ping.sent;
+          ping.deadline = {};
+          ping.done({true, peer.rtt, path_text(peer), {}});
+          ping.done = nullptr;
+        }
+      return finish_pings(now);
+    default:
+      verdicts_.count(Verdict::unknown_control);
+  }
+}
+
+Peer* Host::peer_for(const PublicKey& peer_key, const AnnouncedAddresses& announced) {
+  if (Peer* peer = peers_.find(peer_key)) return peer;
+  const KnownHost* known = directory_.by_key(peer_key);
+  const Standing standing = directory_.knows(peer_key) ? Standing::known : Standing::stranger;
+  Peer* peer = peers_.get(peer_key, directory_.name_of(peer_key), standing, announced);
+  if (peer == nullptr) {
+    verdicts_.count(Verdict::too_many_peers);
+    return nullptr;
+  }
+  // Whoever is let in as anybody does not learn our addresses (decision 21).
+  peer->shortcuts = known != nullptr ? known->shortcuts : standing == Standing::known;
+  peer->last_used = parts_.clock.now();
+  if (peer->needs_route) parts_.io.set_route(peer->ipv4, true);
+  log_peer(*peer, peer->last_used);
+  return peer;
+}
+
+Peer* Host::meet(const PublicKey& peer_key) {
+  Peer* peer = peers_.find(peer_key);
+  if (peer == nullptr) {
+    const KnownHost* known = directory_.by_key(peer_key);
+    // Asked for by its key's own name: known, as if a book named it.
+    peer = peers_.get(peer_key, directory_.name_of(peer_key), Standing::known);
+    if (peer == nullptr) {
+      verdicts_.count(Verdict::no_address);
+      return nullptr;
+    }
+    peer->shortcuts = known == nullptr || known->shortcuts;
+    log_peer(*peer, parts_.clock.now());
+  }
+  peer->wanted = true;
+  peer->last_used = parts_.clock.now();
+  return peer;
+}
+
+std::optional<PublicKey> Host::key_of(std::string_view name) const {
+  if (const KnownHost* host = directory_.by_name(name)) return host->key;
+  if (name.size() != PublicKey::kTextSize) return std::nullopt;
+  // Looking whether a key is a good point costs more than all else a name needs, and every peer's
+  // key was looked at before it became one.
+  const auto bytes = from_base32(name);
+  if (!bytes || bytes->size() != PublicKey::kSize) return std::nullopt;
+  PublicKey known;
+  std::copy(bytes->begin(), bytes->end(), known.bytes.begin());
+  if (peers_.find(known) != nullptr) return known;
+  return PublicKey::from_text(name);
+}
+
+std::string Host::own_name() const {
+  return directory_.name_of(key());
+}
+
+std::optional<std::string> Host::name_at(const IpAddress& address) const {
+  if (address == parts_.own4.address() || address == parts_.own6.address()) return own_name();
+  if (const Peer* peer = peers_.find(address)) return peer->name;
+  return std::nullopt;
+}
+
+bool Host::owns(const IpAddress& address) const {
+  return pool_.ipv4().contains(address) || virtual_ipv6_prefix().contains(address) ||
+         peers_.find(address) != nullptr;
+}
+
+void Host::set_people(Directory directory, const std::vector<Allow>& allow) {
+  directory_ = std::move(directory);
+  rules_.replace(allow);
+  adopt_directory();
+  // Who is not allowed any more, and nobody here asked for, is not spoken to any more.
+  peers_.each([this](Peer& peer) {
+    if (rules_.has_line(peer.key))
+      peer.barred_until = {};
+    else if (!peer.wanted && peer.mine)
+      drop(peer);
+  });
+}
+
+void Host::change_ring(std::vector<EntryNode> entries) {
+  const TimePoint now = parts_.clock.now();
+  client_.change_ring(std::move(entries), now, parts_.clock.wall());
+  peers_.each([&](Peer& peer) {
+    if (!peer.mine) return;
+    peer.mine.reset();
+    peer.mine_told = {};
+    peer.mine_acknowledged = true;
+    if (sessions_.can_seal(peer.handle, now)) rendezvous_.contact(peer, now);
+  });
+}
+
+void Host::network_changed(std::vector<Endpoint> candidates, bool have_v4, bool have_v6) {
+  const TimePoint now = parts_.clock.now();
+  parts_.candidates = std::move(candidates);
+  parts_.options.have_v4 = have_v4;
+  parts_.options.have_v6 = have_v6;
+  client_.set_families(have_v4, have_v6);
+  client_.network_changed(now);
+  peers_.each([&](Peer& peer) {
+    paths_.restart(peer, now);
+    if (peer.mine) paths_.trigger_changed(peer, now);
+  });
+}
+
+}  // namespace i3

@@ -1,0 +1,180 @@
+// Owns one host: the cores of session, overlay client, peers and both directions, put together.
+// Sans-I/O: packets, datagrams and time come in, HostIo takes what goes out. The same code runs
+// under the daemon, a simulator and a fuzzer.
+#pragma once
+
+#include <deque>
+
+#include "proxy/host/directory.hh"
+#include "proxy/host/inbound.hh"
+#include "proxy/host/outbound.hh"
+#include "proxy/host/paths.hh"
+#include "proxy/host/state.hh"
+
+namespace i3 {
+
+struct HostSettings {
+  HostOptions options;
+  AddressPool::Settings pool;
+  SessionOptions sessions;
+  ClientOptions client;
+  Directory directory;
+  std::vector<Allow> allow;
+  RestoredState restored;
+};
+
+struct PingResult {
+  bool ok = false;
+  Duration rtt{};
+  std::string path;   // "direct 198.51.100.7:41414", "node 203.0.113.7:5100"
+  std::string error;  // one line, where not ok
+};
+
+class Host : private ClientEvents {
+ public:
+  // All references outlive the host. Nothing is sent before start().
+  Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
+       HostSettings settings);
+  ~Host() override;
+
+  void start();
+  // Ends triggers inside the network, so that peers learn it at once; then stopped() soon.
+  void stop();
+  bool stopped() const;
+
+  // A packet that a local program sent. `frame` is changed in place.
+  void on_tun(Frame frame);
+  // A datagram of the underlay; opened in place.
+  void on_datagram(const Endpoint& from, MutBytes datagram);
+  TimePoint next_deadline() const;
+  void on_timer();
+
+  // The virtual addresses of a key, made if need be: what a DNS answer says. Null when the pool is
+  // full.
+  Peer* meet(const PublicKey& key);
+  // The name's key: own name, address book, or 52 characters of a key. `name` is lower case,
+  // without the suffix.
+  std::optional<PublicKey> key_of(std::string_view name) const;
+  // Name of whom a virtual address stands for, without the suffix; the own name for the own.
+  std::optional<std::string> name_at(const IpAddress& virtual_address) const;
+  bool owns(const IpAddress& virtual_address) const;  // lies inside the pools
+
+  // Whom it knows and who may come in, after the settings were read again.
+  void set_people(Directory directory, const std::vector<Allow>& allow);
+  // The overlay is another one from now on: triggers move there, and peers are told.
+  void change_ring(std::vector<EntryNode> entries);
+  void set_shortcuts(bool shortcuts) { parts_.options.shortcuts = shortcuts; }
+  // Ends a conversation: its trigger in the network, its session, its addresses.
+  void drop(Peer& peer);
+  void ping(const PublicKey& key, Duration timeout, std::function<void(const PingResult&)> done);
+  void network_changed(std::vector<Endpoint> candidates, bool have_v4, bool have_v6);
+
+  // Every line that the state log must hold now, `start` first.
+  std::string state_lines() const;
+
+  const PublicKey& key() const { return parts_.identity.key(); }
+  std::string own_name() const;
+  VirtualIp own4() const { return parts_.own4; }
+  VirtualIp own6() const { return parts_.own6; }
+  const AddressPool& pool() const { return pool_; }
+  Peers& peers() { return peers_; }
+  Client& client() { return client_; }
+  Sessions& sessions() { return sessions_; }
+  const Directory& directory() const { return directory_; }
+  const VerdictCounters& verdicts() const { return verdicts_; }
+  InboundRules& rules() { return rules_; }
+  std::string path_text(const Peer& peer) const;
+
+ private:
+  // Where a session message came from.
+  struct Origin {
+    std::optional<Endpoint> direct;      // straight from there
+    Endpoint node;                       // else through this node
+    std::optional<wire::SourceTag> tag;  // with this tag, for ID packets
+  };
+  struct Overtaken {
+    std::vector<std::uint8_t> message;
+    Origin origin;
+    TimePoint came;
+  };
+  struct Ping {
+    PublicKey key;
+    std::uint64_t nonce = 0;
+    TimePoint sent, deadline;
+    bool out = false;
+    std::function<void(const PingResult&)> done;
+  };
+
+  // ClientEvents
+  void send(const Endpoint& to, Bytes message) override;
+  void on_packet(const wire::IdPacket& packet, const Endpoint& node, TimePoint now) override;
+  void on_returned(std::uint8_t kind, Bytes payload, const Endpoint& node, TimePoint now) override;
+  void on_forwarded(std::uint64_t nonce, const wire::Forwarded& forwarded, TimePoint now) override;
+  void on_not_present(std::uint64_t nonce, const Id& id, TimePoint now) override;
+  void on_no_label(const Endpoint& node, wire::Label label, TimePoint now) override;
+  void on_trigger(const Id& id, TimePoint now) override;
+  void on_ready(bool ready, TimePoint now) override;
+
+  void on_session_message(std::uint8_t kind, MutBytes message, const Origin& origin, TimePoint now);
+  void replay_overtaken(TimePoint now);
+  void on_first(const FirstMessage& first, TimePoint now);
+  void on_data(const Data& data, const Origin& origin, TimePoint now);
+  void on_plaintext(Peer& peer, MutBytes plaintext, const Origin& origin, TimePoint now);
+  void on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoint now);
+  void on_cookie(const CookieStored& cookie, TimePoint now);
+  void send_back(const SendBack& back, const Origin& origin, TimePoint now);
+
+  void restore(const RestoredState& state);
+  void adopt_directory();
+  Peer* peer_for(const PublicKey& key, const AnnouncedAddresses& announced = {});
+  void on_peer_timer(Peer& peer, TimePoint now);
+  void check_silence(Peer& peer, TimePoint now);
+  void reschedule(Peer& peer, TimePoint now);
+  void sweep(TimePoint now);
+  void greet(TimePoint now);
+  void remove(Peer& peer);
+  void log_peer(Peer& peer, TimePoint now);
+  void pings_ready(Peer& peer, TimePoint now);
+  void send_ping(Ping& ping, Peer& peer, TimePoint now);
+  void finish_pings(TimePoint now);
+
+  Directory directory_;
+  VerdictCounters verdicts_;
+  AddressPool pool_;
+  Peers peers_;
+  Sessions sessions_;
+  Client client_;
+  InboundRules rules_;
+  StampGate gate_;
+  StampClock stamps_;
+  HostParts parts_;
+  Courier courier_;
+  Paths paths_;
+  Rendezvous rendezvous_;
+  Outbound outbound_;
+  Inbound inbound_;
+  TokenBucket no_labels_;
+  bool stopping_ = false;
+  std::deque<PublicKey> to_greet_;  // recently active peers, after a restart
+  TimePoint next_greeting_ = kNever;
+  TimePoint next_sweep_ = kNever;
+  std::vector<Ping> pings_;           // bounded by kMaxPings
+  std::vector<Overtaken> overtaken_;  // bounded by kMaxOvertaken
+  bool replaying_ = false;
+};
+
+inline constexpr std::size_t kMaxPings = 256;
+inline constexpr std::size_t kMaxOvertaken = 32;
+inline constexpr Duration kOvertakenFor = std::chrono::seconds(2);
+// Something came and nothing goes back: says so after this long, at most that often.
+inline constexpr Duration kKeepalive = std::chrono::milliseconds(500);
+// Something went and nothing comes back: the straight way is left, then the peer is met anew.
+inline constexpr Duration kSuspectAfter = std::chrono::milliseconds(1500);
+// After i3-ctl drop, before the peer may start anew by itself.
+inline constexpr Duration kBarredFor = std::chrono::seconds(30);
+inline constexpr Duration kGreetEvery = std::chrono::milliseconds(20);
+// Peers used this recently are spoken to first after a restart (decision 13).
+inline constexpr Duration kGreetIfUsed = std::chrono::seconds(300);
+inline constexpr Duration kSweepEvery = std::chrono::seconds(30);
+
+}  // namespace i3

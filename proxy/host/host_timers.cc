@@ -1,0 +1,207 @@
+// The host's time-driven side: silence, rekeying, idle peers, greetings after a restart, pings.
+#include "proxy/host/host.hh"
+
+namespace i3 {
+
+TimePoint Host::next_deadline() const {
+  if (stopping_) return client_.next_deadline();
+  TimePoint next = std::min({peers_.next_deadline(), client_.next_deadline(),
+                             sessions_.next_deadline(), next_sweep_, next_greeting_});
+  for (const Ping& ping : pings_) next = std::min(next, ping.deadline);
+  return next;
+}
+
+void Host::on_timer() {
+  const TimePoint now = parts_.clock.now();
+  if (now >= client_.next_deadline()) client_.on_timer(now, parts_.clock.wall());
+  if (stopping_) return;
+  peers_.due(now, [&](Peer& peer) { on_peer_timer(peer, now); });
+  if (now >= sessions_.next_deadline()) sessions_.expire(now);
+  if (now >= next_greeting_) greet(now);
+  if (now >= next_sweep_) sweep(now);
+  finish_pings(now);
+}
+
+void Host::on_peer_timer(Peer& peer, TimePoint now) {
+  rendezvous_.on_timer(peer, now);
+  paths_.on_timer(peer, now);
+  if (now >= peer.keepalive_at) {
+    courier_.send_control(peer, {}, now);
+    peer.keepalive_at = kNever;
+  }
+  check_silence(peer, now);
+  const bool in_use = now < peer.last_used + std::chrono::seconds(180);
+  if (in_use && sessions_.wants_rekey(peer.handle, now)) rendezvous_.contact(peer, now);
+  reschedule(peer, now);
+}
+
+void Host::check_silence(Peer& peer, TimePoint now) {
+  if (peer.unanswered_since == kNever) return;
+  if (now >= peer.unanswered_since + kSuspectAfter) paths_.suspect(peer, now);
+  if (now < peer.unanswered_since + kContactAfter) return;
+  // Counted anew: while the handshake is under way nothing else is to be done.
+  peer.unanswered_since = kNever;
+  rendezvous_.contact(peer, now, true);
+}
+
+void Host::reschedule(Peer& peer, TimePoint now) {
+  TimePoint next = std::min(paths_.next_deadline(peer), peer.keepalive_at);
+  if (peer.contact.active) next = std::min(next, peer.contact.next_try);
+  if (peer.unanswered_since != kNever)
+    next = std::min(next, now >= peer.unanswered_since + kSuspectAfter
+                              ? peer.unanswered_since + kContactAfter
+                              : peer.unanswered_since + kSuspectAfter);
+  if (sessions_.can_seal(peer.handle, now) && now < peer.last_used + std::chrono::seconds(180))
+    next = std::min(next, now + std::chrono::seconds(5));  // rekeying is due some time
+  peers_.schedule(peer, next);
+}
+
+// Removes what nobody used for long and writes down what is in use.
+void Host::sweep(TimePoint now) {
+  next_sweep_ = now + kSweepEvery;
+  std::vector<Peer*> idle;
+  peers_.each([&](Peer& peer) {
+    if (peer.last_used > peer.logged_use + std::chrono::seconds(60)) log_peer(peer, now);
+    if (now > peer.last_used + parts_.options.idle && !directory_.knows(peer.key) &&
+        peer.key != key())
+      idle.push_back(&peer);
+    // A name stays; the trigger in the network is for those who talk.
+    if (now > peer.last_used + parts_.options.idle && directory_.knows(peer.key) && peer.mine) {
+      rendezvous_.forget(peer);
+      client_.release(*peer.mine, now);
+      peer.mine.reset();
+    }
+  });
+  for (Peer* peer : idle) remove(*peer);
+  parts_.io.log_state(client_line(client_.save()));
+}
+
+void Host::greet(TimePoint now) {
+  next_greeting_ = kNever;
+  if (!client_.ready()) return;  // on_ready comes back here
+  while (!to_greet_.empty()) {
+    Peer* peer = peers_.find(to_greet_.front());
+    to_greet_.pop_front();
+    if (peer == nullptr || sessions_.can_seal(peer->handle, now)) continue;
+    rendezvous_.contact(*peer, now);
+    break;
+  }
+  if (!to_greet_.empty()) next_greeting_ = now + kGreetEvery;
+}
+
+void Host::remove(Peer& peer) {
+  rendezvous_.forget(peer);
+  if (peer.mine) client_.release(*peer.mine, parts_.clock.now());
+  if (peer.needs_route) parts_.io.set_route(peer.ipv4, false);
+  parts_.io.log_state("gone " + peer.key.text());
+  peers_.remove(peer);
+}
+
+void Host::drop(Peer& peer) {
+  const TimePoint now = parts_.clock.now();
+  const std::uint8_t close = static_cast<std::uint8_t>(wire::Control::close);
+  courier_.send_control(peer, Bytes(&close, 1), now);
+  rendezvous_.forget(peer);
+  if (peer.mine) client_.release(*peer.mine, now);
+  peer.mine.reset();
+  peer.mine_acknowledged = true;
+  peer.direct = DirectPaths{};
+  peer.theirs = {};
+  peer.unconfirmed.clear();
+  peer.parked.clear();
+  peer.parked_bytes = 0;
+  peer.unanswered_since = peer.keepalive_at = kNever;
+  peer.barred_until = now + kBarredFor;
+}
+
+void Host::log_peer(Peer& peer, TimePoint now) {
+  const AddressPool::Entry* entry = pool_.find(public_id(peer.key));
+  if (entry == nullptr) return;
+  PeerRecord record;
+  record.key = peer.key;
+  record.ipv4 = peer.ipv4;
+  record.ipv6 = peer.ipv6;
+  record.standing = entry->standing;
+  record.name = peer.name;
+  const Duration ago = now - std::min(peer.last_used, now);
+  record.used = parts_.clock.wall() -
+                static_cast<WallTime>(std::min<Duration>(ago, parts_.options.idle).count());
+  peer.logged_use = peer.last_used;
+  parts_.io.log_state(record.line());
+}
+
+std::string Host::state_lines() const {
+  std::string lines = "start\n";
+  const TimePoint now = parts_.clock.now();
+  peers_.each([&](Peer& peer) {
+    const AddressPool::Entry* entry = pool_.find(public_id(peer.key));
+    if (entry == nullptr) return;
+    const Duration ago =
+        std::min<Duration>(now - std::min(peer.last_used, now), parts_.options.idle);
+    PeerRecord record{peer.key,
+                      peer.ipv4,
+                      peer.ipv6,
+                      entry->standing,
+                      parts_.clock.wall() - static_cast<WallTime>(ago.count()),
+                      peer.name};
+    lines += record.line() + '\n';
+  });
+  for (const StampEntry& entry : gate_.entries()) lines += stamp_line(entry) + '\n';
+  return lines + client_line(client_.save()) + '\n';
+}
+
+std::string Host::path_text(const Peer& peer) const {
+  if (peer.direct.active) return "direct " + peer.direct.active->text();
+  if (const auto* at = peer.current()) {
+    auto endpoint = at->node.reachable(parts_.options.have_v4, parts_.options.have_v6);
+    return "node " + (endpoint ? *endpoint : at->node.primary()).text();
+  }
+  return "overlay " + (peer.theirs.id == Id{} ? public_id(peer.key) : peer.theirs.id).hex();
+}
+
+void Host::ping(const PublicKey& target, Duration timeout,
+                std::function<void(const PingResult&)> done) {
+  const TimePoint now = parts_.clock.now();
+  Peer* peer = meet(target);
+  if (peer == nullptr || pings_.size() >= kMaxPings)
+    return done({false, {}, {}, peer == nullptr ? "no free virtual address" : "too many pings"});
+  pings_.push_back({target, parts_.random.u64(), now, now + timeout, false, std::move(done)});
+  if (sessions_.can_seal(peer->handle, now)) {
+    send_ping(pings_.back(), *peer, now);
+  } else {
+    rendezvous_.contact(*peer, now);
+  }
+}
+
+void Host::send_ping(Ping& ping, Peer& peer, TimePoint now) {
+  ping.sent = now;
+  ping.out = true;
+  std::array<std::uint8_t, 16> storage;
+  Writer writer(storage);
+  wire::NonceControl{wire::Control::ping, ping.nonce}.write(writer);
+  courier_.send_control(peer, writer.written(), now);
+}
+
+void Host::pings_ready(Peer& peer, TimePoint now) {
+  const bool stands = sessions_.can_seal(peer.handle, now);
+  for (Ping& ping : pings_) {
+    if (ping.key != peer.key || !ping.done) continue;
+    if (stands && !ping.out) send_ping(ping, peer, now);
+    if (stands || now >= peer.absent_until) continue;
+    ping.done({false, {}, {}, peer.absent_reason});
+    ping.done = nullptr;
+  }
+}
+
+void Host::finish_pings(TimePoint now) {
+  std::erase_if(pings_, [&](Ping& ping) {
+    if (!ping.done) return true;
+    if (now < ping.deadline) return false;
+    auto done = std::move(ping.done);
+    ping.done = nullptr;
+    done({false, {}, {}, "no answer in time"});
+    return true;
+  });
+}
+
+}  // namespace i3

@@ -1,0 +1,36 @@
+#include "proxy/host/inbound.hh"
+
+#include "proxy/packet/icmp.hh"
+#include "proxy/packet/rewrite.hh"
+
+namespace i3 {
+
+Inbound::Result Inbound::on_packet(Peer& peer, MutBytes bytes, MutBytes answer, TimePoint now) {
+  auto packet = IpPacket::parse(bytes);
+  if (!packet) return {Verdict::malformed};
+  const bool v4 = packet->family() == Family::v4;
+  const IpAddress& source = (v4 ? peer.ipv4 : peer.ipv6).address();
+  const IpAddress& own = (v4 ? parts_.own4 : parts_.own6).address();
+  if (packet->destination().multicast()) return {Verdict::multicast};
+  if (packet->source() != source || packet->destination() != own) {
+    rewrite_addresses(*packet, source, own);
+    packet = IpPacket::parse(bytes);
+    if (!packet) return {Verdict::malformed};
+  }
+  peer.last_used = now;
+  switch (parts_.rules.inbound(peer.key, *packet, now)) {
+    case InboundVerdict::pass:
+      parts_.io.to_tun(bytes);
+      return {Verdict::passed};
+    case InboundVerdict::reset:
+      return {Verdict::not_allowed, build_tcp_reset(*packet, answer).size()};
+    case InboundVerdict::prohibited:
+      return {Verdict::not_allowed,
+              build_unreachable(*packet, Unreachable::prohibited, own, answer).size()};
+    case InboundVerdict::silent:
+      break;
+  }
+  return {Verdict::not_allowed};
+}
+
+}  // namespace i3

@@ -1,0 +1,25 @@
+// Owns the way in, from an opened transport message to the TUN.
+#pragma once
+
+#include "proxy/host/parts.hh"
+
+namespace i3 {
+
+// 1 parse  2 rewrite if the two hosts know each other by other addresses  3 rules  4 TUN
+class Inbound {
+ public:
+  explicit Inbound(HostParts& parts) : parts_(parts) {}
+
+  // One IP packet from an authenticated peer, changed in place. A refusal that wants an answer is
+  // written to `answer`, in the addresses local programs see; `answer_size` 0: none.
+  struct Result {
+    Verdict verdict{};
+    std::size_t answer_size = 0;
+  };
+  Result on_packet(Peer& peer, MutBytes bytes, MutBytes answer, TimePoint now);
+
+ private:
+  HostParts& parts_;
+};
+
+}  // namespace i3

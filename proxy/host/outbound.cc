@@ -1,0 +1,51 @@
+#include "proxy/host/outbound.hh"
+
+#include "proxy/host/paths.hh"
+#include "proxy/packet/icmp.hh"
+#include "proxy/packet/rewrite.hh"
+
+namespace i3 {
+
+Verdict Outbound::on_packet(Frame frame, TimePoint now) {
+  auto packet = IpPacket::parse(frame.bytes());
+  if (!packet) return Verdict::malformed;
+  const IpAddress destination = packet->destination();
+  if (destination.multicast() || destination.link_local()) return Verdict::multicast;
+  const IpAddress source = packet->source();
+  if (source != parts_.own4.address() && source != parts_.own6.address())
+    return Verdict::foreign_source;
+  Peer* peer = parts_.peers.find(destination);
+  if (peer == nullptr) {
+    std::array<std::uint8_t, kReplyCapacity> reply;
+    const MutBytes answer = build_unreachable(*packet, Unreachable::host, destination, reply);
+    if (!answer.empty()) parts_.io.to_tun(answer);
+    return Verdict::no_such_address;
+  }
+  return for_peer(*peer, *packet, frame, now);
+}
+
+Verdict Outbound::for_peer(Peer& peer, const IpPacket& packet, Frame frame, TimePoint now) {
+  // In use again after a pause: the straight way, given up meanwhile, is worth another try.
+  if (!peer.direct.active && now > peer.last_used + kInUse && !peer.direct.candidates.empty()) {
+    peer.direct.next_round = now;
+    parts_.peers.schedule(peer, now);
+  }
+  peer.last_used = now;
+  const std::uint16_t mtu =
+      courier_.has_small_way(peer) || !peer.ever_ready ? peer.mtu : std::min(peer.mtu, kMtuById);
+  if (packet.size() > mtu) {
+    std::array<std::uint8_t, kReplyCapacity> reply;
+    const MutBytes answer = build_too_big(packet, mtu, packet.destination(), reply);
+    if (!answer.empty()) parts_.io.to_tun(answer);
+    return Verdict::too_big;
+  }
+  parts_.rules.outbound(peer.key, packet, now);
+  if (now < peer.absent_until) {
+    rendezvous_.answer_unreachable(packet.bytes());
+    return Verdict::absent;
+  }
+  if (courier_.seal_and_send(peer, frame, now)) return Verdict::passed;
+  return rendezvous_.park(peer, packet.bytes(), now);
+}
+
+}  // namespace i3

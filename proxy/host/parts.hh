@@ -1,0 +1,59 @@
+// Owns what the steps of a packet's way share: the host's tables and its outside world.
+#pragma once
+
+#include "overlay/base/log.hh"
+#include "overlay/client/client.hh"
+#include "overlay/session/stamp_gate.hh"
+#include "proxy/host/frame.hh"
+#include "proxy/host/peers.hh"
+#include "proxy/host/verdict.hh"
+#include "proxy/packet/inbound_rules.hh"
+
+namespace i3 {
+
+// What a host asks of its driver or simulator.
+class HostIo {
+ public:
+  virtual ~HostIo() = default;
+  virtual void send(const Endpoint& to, Bytes datagram) = 0;
+  // A packet for local programs.
+  virtual void to_tun(Bytes packet) = 0;
+  // A /32 route to the TUN for a peer's address outside the pool.
+  virtual void set_route(const VirtualIp& address, bool present) = 0;
+  // One line for the state log; without the newline.
+  virtual void log_state(const std::string& line) = 0;
+};
+
+struct HostOptions {
+  bool shortcuts = true;
+  bool have_v4 = true, have_v6 = true;  // of the underlay
+  std::uint16_t mtu = 1400;             // of the TUN
+  std::string suffix = "i3";
+  Duration idle = std::chrono::hours(2);  // state is kept so long after its last use
+  std::size_t max_peers = 65536;
+};
+
+struct HostParts {
+  const Identity& identity;
+  Clock& clock;
+  Random& random;
+  Log& log;
+  HostIo& io;
+  HostOptions options;
+  AddressPool& pool;
+  Peers& peers;
+  Sessions& sessions;
+  Client& client;
+  InboundRules& rules;
+  StampGate& gate;
+  StampClock& stamps;
+  VerdictCounters& verdicts;
+  VirtualIp own4, own6;
+  std::vector<Endpoint> candidates;  // our own addresses for shortcuts
+
+  // May packets go there because a peer says so? Not to groups, to links, to this machine, or into
+  // the tunnel itself, where they would go round in a circle.
+  bool may_send_to(const Endpoint& endpoint) const;
+};
+
+}  // namespace i3

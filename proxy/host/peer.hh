@@ -1,0 +1,127 @@
+// Owns what this host knows of one other host: addresses, set-up in progress, ways to reach it.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "overlay/session/sessions.hh"
+#include "overlay/wire/hello.hh"
+#include "proxy/packet/address_pool.hh"
+
+namespace i3 {
+
+// Handshake under way (docs/DESIGN.md, decision 20 and seed 001, 4.3).
+struct Contact {
+  bool active = false;
+  TimePoint started;
+  TimePoint next_try = kNever;
+  unsigned tries = 0;
+  TimePoint first_sent = kNever;      // when the first message left
+  TimePoint acknowledged = kNever;    // when a node said that it forwarded one
+  std::uint8_t not_present = 0;       // bit for each public ID that no trigger answers
+  std::vector<std::uint64_t> nonces;  // of the packets to its public IDs
+  bool renew = false;                 // our trigger stands only now: a new first message says where
+  bool from_silence = false;          // a session stands, but nothing came back
+  bool early_offered = false;         // parked.front() travels in the first message
+};
+
+// A way straight to the peer that is being tried or was proved (decision 21).
+struct Candidate {
+  Endpoint endpoint;
+  std::uint64_t nonce = 0;  // of the challenge under way
+  TimePoint sent;
+  TimePoint next = kNever;
+  unsigned tries = 0;
+  Duration rtt{};  // of the last answer; zero: never answered
+};
+
+struct DirectPaths {
+  static constexpr std::size_t kMaxCandidates = 12;
+  std::vector<Candidate> candidates;
+  std::optional<Endpoint> active;
+  unsigned unanswered = 0;        // challenges on the active one since its last answer
+  TimePoint next_round = kNever;  // when all candidates are tried again
+};
+
+// Its early packet is not kept: whoever sent it sends it again when the session stands.
+struct Unconfirmed {
+  std::uint64_t stamp = 0;
+  wire::Hello hello;  // without early packet
+};
+
+// A way that a peer named: until a challenge over it was answered, only so much goes there.
+struct Proof {
+  static constexpr std::size_t kBudget = 32 * 1024;
+  bool proved = true;
+  std::uint64_t nonce = 0;
+  std::size_t budget = kBudget;
+  unsigned tries = 0;
+  TimePoint next = kNever;
+};
+
+struct Traffic {
+  std::uint64_t rx_bytes = 0, tx_bytes = 0;
+  std::uint64_t rx_packets = 0, tx_packets = 0;
+};
+
+struct Peer {
+  static constexpr std::size_t kMaxParked = 32;
+  static constexpr std::size_t kMaxParkedBytes = 64 * 1024;
+  static constexpr std::size_t kMaxUnconfirmed = 4;
+
+  PeerHandle handle = 0;  // its slot in the address pool
+  PublicKey key;
+  std::string name;       // of the address book, else the key's text
+  bool shortcuts = true;  // the book lets it know our address
+  VirtualIp ipv4, ipv6;   // as local programs know it
+  bool needs_route = false;
+
+  // What it said last (handshake or paths message).
+  std::optional<IpAddress> announced4, announced6;
+  bool welcomes_shortcuts = false;
+  std::uint16_t mtu = 1400;
+  wire::ReturnPath theirs;    // where it is reached
+  Proof proof;                // of the way to the node in use
+  std::size_t theirs_at = 0;  // index of the node in use
+  std::uint64_t theirs_sequence = 0;
+  std::vector<Endpoint> their_candidates;
+
+  std::optional<Id> mine;           // our private trigger for it
+  std::uint64_t mine_sequence = 0;  // of the last paths message
+  wire::ReturnPath mine_told;       // what it was told last of where that stands
+  bool mine_acknowledged = true;
+  TimePoint paths_retry = kNever;
+  unsigned paths_tries = 0;
+
+  Contact contact;
+  DirectPaths direct;
+  std::deque<std::vector<std::uint8_t>> parked;
+  std::size_t parked_bytes = 0;
+  // First messages that may be replays: what they say counts only when their session is confirmed.
+  std::vector<Unconfirmed> unconfirmed;  // at most kMaxUnconfirmed
+  TimePoint absent_until{};              // unreachable: packets are answered, not parked
+  std::string absent_reason;
+
+  bool wanted = false;       // somebody on this host asked for it
+  TimePoint barred_until{};  // dropped by hand: its first messages are not answered
+  bool ever_ready = false;   // a session stood since the start
+  TimePoint last_received{};
+  TimePoint unanswered_since = kNever;  // first packet sent since anything came back
+  TimePoint keepalive_at = kNever;      // owed because something came and nothing went
+  TimePoint last_used{};                // packet or query
+  TimePoint logged_use{};               // what the state log says
+  TimePoint scheduled = kNever;         // earliest entry in the schedule
+  Duration rtt{};
+  Traffic traffic;
+
+  bool preserves_headers() const { return announced4 && *announced4 == ipv4.address(); }
+  const wire::ReturnPath::At* current() const {
+    return theirs_at < theirs.nodes.size() && !theirs.nodes[theirs_at].label.none()
+               ? &theirs.nodes[theirs_at]
+               : nullptr;
+  }
+};
+
+}  // namespace i3

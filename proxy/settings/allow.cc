@@ -1,0 +1,89 @@
+#include "proxy/settings/allow.hh"
+
+#include <algorithm>
+
+namespace i3 {
+namespace {
+
+constexpr std::pair<std::string_view, Protocol> kProtocolNames[] = {
+    {"tcp", Protocol::tcp}, {"udp", Protocol::udp}, {"icmp", Protocol::icmp}};
+
+}  // namespace
+
+std::optional<Protocols> parse_protocols(std::string_view text, std::string& why) {
+  Protocols result = 0;
+  for (;;) {
+    const std::size_t comma = text.find(',');
+    Protocols bit = 0;
+    for (const auto& [name, protocol] : kProtocolNames)
+      if (text.substr(0, comma) == name) bit = static_cast<Protocols>(protocol);
+    if (bit == 0) {
+      why = "is unknown; allowed are tcp, udp, icmp, or several of them with commas";
+      return std::nullopt;
+    }
+    result |= bit;
+    if (comma == std::string_view::npos) return result;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+std::string protocols_text(Protocols protocols) {
+  std::string result;
+  for (const auto& [name, protocol] : kProtocolNames) {
+    if ((protocols & static_cast<Protocols>(protocol)) == 0) continue;
+    if (!result.empty()) result += ',';
+    result += name;
+  }
+  return result;
+}
+
+bool AllowList::allows(const PublicKey& from, Protocol protocol, std::uint16_t port) const {
+  return std::any_of(rules_.begin(), rules_.end(), [&](const AllowRule& rule) {
+    return (!rule.from || *rule.from == from) &&
+           (rule.protocols & static_cast<Protocols>(protocol)) != 0 &&
+           (protocol == Protocol::icmp || rule.ports.contains(port));
+  });
+}
+
+bool AllowList::knows(const PublicKey& from) const {
+  return std::any_of(rules_.begin(), rules_.end(),
+                     [&](const AllowRule& rule) { return !rule.from || *rule.from == from; });
+}
+
+Party read_party(const XmlElement& element, const char* attribute, const AddressBooks& books) {
+  Party party{std::nullopt, element.required(attribute)};
+  if (party.text == "*") return party;
+  party.key = books.key_of(party.text);
+  if (!party.key)
+    element.fail_value(attribute,
+                       "is in no address book; allowed are a name from there, a key, or *");
+  return party;
+}
+
+void read_protocol_and_ports(const XmlElement& element, Protocols& protocols, Ports& ports) {
+  ports = element.value("ports", parse_ports).value_or(Ports());
+  const auto given = element.value("protocol", parse_protocols);
+  protocols = given.value_or(ports.all() ? kAllProtocols : Protocol::tcp | Protocol::udp);
+  if (!ports.all() && given == static_cast<Protocols>(Protocol::icmp))
+    element.fail_value("ports", "has no meaning for protocol=\"icmp\"; remove it");
+}
+
+AllowList read_inbound(const XmlElement& root, const AddressBooks& books) {
+  const auto element = root.child("inbound");
+  if (!element) return {};
+  element->expect({}, {"allow*"});
+  std::vector<AllowRule> rules;
+  for (const XmlElement& allow : element->children()) {
+    allow.expect({"from", "protocol", "ports"});
+    AllowRule rule;
+    Party party = read_party(allow, "from", books);
+    rule.from = party.key;
+    rule.from_text = std::move(party.text);
+    rule.place = allow.place();
+    read_protocol_and_ports(allow, rule.protocols, rule.ports);
+    rules.push_back(std::move(rule));
+  }
+  return AllowList(std::move(rules));
+}
+
+}  // namespace i3

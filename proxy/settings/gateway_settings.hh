@@ -1,0 +1,74 @@
+// Owns the settings of a gateway: <i3-gateway>, its three kinds, and the address books it names.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/settings/address_book.hh"
+#include "proxy/settings/allow.hh"
+#include "proxy/settings/name_pattern.hh"
+#include "proxy/settings/overlay_settings.hh"
+
+namespace i3 {
+
+// What one client may reach through an i3-to-IP gateway.
+struct GatewayRule {
+  std::optional<PublicKey> client;  // nothing: anybody
+  std::string client_text;
+  std::optional<NamePattern> names;  // nothing: every name
+  std::vector<IpRange> addresses;    // empty: every address
+  Protocols protocols = kAllProtocols;
+  Ports ports;
+  XmlPlace place;
+
+  bool is_for(const PublicKey& key) const { return !client || *client == key; }
+};
+
+struct I3ToIpSettings {
+  std::optional<Endpoint> resolver;  // nothing: the system's
+  std::vector<GatewayRule> rules;    // empty: nobody gets through
+
+  bool may_resolve(const PublicKey& client, std::string_view name) const;
+  // `name` is the one the client asked for; both it and the address have to be allowed.
+  bool may_open(const PublicKey& client, std::string_view name, const IpAddress& address,
+                Protocol protocol, std::uint16_t port) const;
+};
+
+struct IpToI3Settings {
+  std::string zone = "i3";
+  std::optional<Endpoint> listen;  // nothing: no DNS server
+  std::vector<IpRange> waypoints4;
+  std::optional<IpPrefix> waypoints6;
+};
+
+struct MiddleboxSettings {
+  std::string tun = "i3-inspect";
+  std::string program;           // empty: none; {tun} stands for the interface's name
+  bool anybody_in_books = true;  // no <allow>: whoever is in the address books
+  std::vector<Party> clients;
+
+  bool admits(const PublicKey& client, const AddressBooks& books) const;
+};
+
+struct GatewaySettings {
+  std::string file;
+  std::string identity_file = "/var/lib/i3/gateway.key";
+  OverlaySettings overlay;
+  TunSettings tun{"i3-gateway", {}};
+  PoolSettings virtual_addresses;
+  std::optional<I3ToIpSettings> i3_to_ip;
+  std::optional<IpToI3Settings> ip_to_i3;
+  std::optional<MiddleboxSettings> middlebox;
+  AddressBooks books;
+  StateSettings state{"/var/lib/i3/gateway.state", std::chrono::seconds(7200)};
+  ControlSettings control{"/run/i3/gateway.sock", "i3", ""};
+  std::optional<Endpoint> metrics;
+  std::vector<std::string> warnings;
+};
+
+GatewaySettings load_gateway_settings(const std::string& path);
+GatewaySettings parse_gateway_settings(std::string text, const std::string& file,
+                                       const FileSource& source);
+
+}  // namespace i3

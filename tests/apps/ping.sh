@@ -1,0 +1,9 @@
+#!/bin/bash
+# ping, ping -6 and traceroute between hosts behind NATs.
+. "$(dirname "$0")/../netns/lib.sh"
+. "$I3_TREE/tests/apps/servers.sh"
+. "$I3_TREE/tests/apps/programs.sh"
+begin 140
+two_hosts
+check_ping
+check_traceroute

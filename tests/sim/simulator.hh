@@ -1,0 +1,154 @@
+// Owns simulated time and a simulated IP network for real cores: latency, loss, partitions, NATs,
+// machines that die. Nothing here knows what the datagrams mean.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <queue>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "overlay/base/endpoint.hh"
+#include "overlay/base/random.hh"
+#include "overlay/base/time.hh"
+
+namespace i3::sim {
+
+// I3_SIM_SEED from the environment, else `fallback`.
+std::uint64_t seed_or(std::uint64_t fallback);
+
+// Discrete events in the order of their time, equal times in the order they were made, so that a
+// run repeats from its seed. Callbacks may call anything here.
+class SimNetwork final : public Clock {
+ public:
+  using Host = std::uint32_t;
+  using Nat = std::uint32_t;
+  using Timer = std::uint64_t;
+  // `message` belongs to the callback for the call.
+  using Receive = std::function<void(const Endpoint& from, const Endpoint& to, MutBytes message)>;
+
+  // Prints the seed.
+  explicit SimNetwork(std::uint64_t seed);
+
+  TimePoint now() const override { return now_; }
+  WallTime wall() const override;
+  // Every host's idea of the time of day jumps.
+  void shift_wall(std::chrono::nanoseconds by) { wall_shift_ += by; }
+  Random& random() { return random_; }
+  // A stream of its own for one core, so that one more core does not change all others.
+  SeededRandom random_for(std::uint64_t who) const { return SeededRandom(seed_ * 1000003 + who); }
+
+  // A machine on the public network, or behind a NAT.
+  Host add_host();
+  Host add_host(Nat behind);
+  // Endpoint-independent mapping, address-and-port-dependent filtering (RFC 4787): what is often
+  // called port-restricted. Mappings end `timeout` after the last packet out.
+  Nat add_nat(const IpAddress& outside, Duration timeout = std::chrono::seconds(60));
+  void reboot(Nat nat);
+
+  // Datagrams to `local` come to `receive`. Behind a NAT, `local` is a private address that only
+  // hosts of the same NAT reach. Replaces an earlier one.
+  void open(Host host, const Endpoint& local, Receive receive);
+  void close(const Endpoint& local);
+  // `from` should be open on `host`; it need not be, for forged source addresses.
+  void send(Host host, const Endpoint& from, const Endpoint& to, Bytes message);
+
+  Timer at(Host host, TimePoint when, std::function<void()> callback);
+  void cancel(Timer timer);
+
+  // All its endpoints and timers are gone; what is on its way to it is lost.
+  void kill(Host host);
+  bool alive(Host host) const { return hosts_[host].alive; }
+
+  // One way. The default is a distance between random places, 2 to 80 ms, with 10 % jitter.
+  void set_latency(std::function<Duration(Host from, Host to)> latency) {
+    latency_ = std::move(latency);
+  }
+  void set_loss(double probability) { loss_ = probability; }
+  // Asked for each datagram before loss; true drops it. For partitions and broken pairs.
+  void set_blocked(std::function<bool(Host from, Host to)> blocked) {
+    blocked_ = std::move(blocked);
+  }
+  // Sees every datagram that is sent; true drops it. For losing one certain message.
+  using Tap = std::function<bool(const Endpoint& from, const Endpoint& to, Bytes message)>;
+  void set_tap(Tap tap) { tap_ = std::move(tap); }
+
+  void run_until(TimePoint when);
+  void run_for(Duration duration) { run_until(now_ + duration); }
+  // Until `condition` holds, looking after every `step`; false if `limit` passed first.
+  bool run_until(const std::function<bool()>& condition, Duration limit,
+                 Duration step = std::chrono::milliseconds(100));
+
+  struct Traffic {
+    std::uint64_t packets = 0, bytes = 0;  // UDP payload
+  };
+  const Traffic& sent(Host host) const { return hosts_[host].sent; }
+  const Traffic& received(Host host) const { return hosts_[host].received; }
+  std::uint64_t lost() const { return lost_; }
+
+ private:
+  static constexpr Nat kNoNat = ~Nat{0};
+  struct Machine {
+    bool alive = true;
+    Nat nat = kNoNat;
+    double x = 0, y = 0;
+    Traffic sent, received;
+  };
+  struct Open {
+    Host host;
+    Receive receive;
+  };
+  struct Mapping {
+    Endpoint inside;
+    std::map<Endpoint, TimePoint> peers;  // to whom it sent, and when last
+    TimePoint last;
+  };
+  struct NatBox {
+    IpAddress outside;
+    Duration timeout;
+    std::uint16_t next_port = 40000;
+    std::map<std::uint16_t, Mapping> by_port;
+    std::map<Endpoint, std::uint16_t> by_inside;
+    std::map<Endpoint, Open> inside;
+  };
+  struct Event {
+    TimePoint when;
+    std::uint64_t order;
+    Host host;
+    Timer timer;  // 0: a datagram
+    std::function<void()> run;
+    bool operator>(const Event& other) const {
+      return when != other.when ? when > other.when : order > other.order;
+    }
+  };
+
+  Duration latency(Host from, Host to);
+  void deliver(Host from_host, const Endpoint& from, const Endpoint& to,
+               std::vector<std::uint8_t> message);
+  void transmit(Host from_host, Host to_host, const Endpoint& from, const Endpoint& to,
+                std::vector<std::uint8_t> message, std::map<Endpoint, Open>& table);
+  Endpoint map_out(NatBox& nat, const Endpoint& inside, const Endpoint& to);
+  void push(TimePoint when, Host host, Timer timer, std::function<void()> run);
+
+  std::uint64_t seed_;
+  SeededRandom random_;
+  TimePoint now_{std::chrono::hours(1)};
+  std::chrono::nanoseconds wall_shift_{0};
+  std::uint64_t order_ = 0;
+  Timer next_timer_ = 1;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  std::set<Timer> cancelled_;
+  std::vector<Machine> hosts_;
+  std::vector<NatBox> nats_;
+  std::map<IpAddress, Nat> nat_by_address_;
+  std::map<Endpoint, Open> public_;
+  std::function<Duration(Host, Host)> latency_;
+  std::function<bool(Host, Host)> blocked_;
+  Tap tap_;
+  double loss_ = 0;
+  std::uint64_t lost_ = 0;
+};
+
+}  // namespace i3::sim

@@ -1,0 +1,103 @@
+#include "overlay/base/xml/node_settings.hh"
+#include "samples.hh"
+
+using namespace i3;
+using namespace i3::test;
+
+TEST_CASE("a node's defaults are those of the manual") {
+  const auto settings =
+      parse_node_settings("<i3-node><listen address=\"0.0.0.0:5100\"/></i3-node>", "node.xml");
+  CHECK(settings.identity_file == "/var/lib/i3/node.key");
+  CHECK(settings.successors == 8);
+  CHECK(settings.replicas == 2);
+  CHECK(settings.triggers_per_key == 1024);
+  CHECK(settings.triggers == 1000000);
+  CHECK(settings.relay_kernel == RelayKernel::automatic);
+  CHECK(settings.control.socket == "/run/i3/node.sock");
+  CHECK(settings.control.socket_if_free.empty());
+  CHECK_FALSE(settings.listen[0].advertise);
+}
+
+TEST_CASE("a node may listen at several addresses, each advertised") {
+  const auto settings = parse_node_settings(
+      R"(<i3-node><listen address="0.0.0.0:5100" advertise="203.0.113.7:5100" tls="0.0.0.0:443"/>
+         <listen address="[::]:5100" advertise="[2001:db8::7]:5100"/>
+         <join address="198.51.100.4:5100"/><ring operator-key=""/></i3-node>)",
+      "node.xml");
+  REQUIRE(settings.listen.size() == 2);
+  CHECK(settings.listen[0].tls->port == 443);
+  CHECK(settings.listen[1].advertise->text() == "[2001:db8::7]:5100");
+  CHECK(settings.join == std::vector<EntryNode>{{*Endpoint::parse("198.51.100.4:5100"), {}}});
+  CHECK_FALSE(settings.operator_key);
+}
+
+TEST_CASE("a node without a file takes everything from its options") {
+  const auto plain = node_settings_from({{"0.0.0.0:5100"}, {}, {}, ""});
+  CHECK(plain.identity_file == "/var/lib/i3/node.key");
+  CHECK(plain.control.socket == "/run/i3/node.sock");
+  const auto own = node_settings_from(
+      {{"0.0.0.0:5100", "[::]:5100"}, {"192.0.2.1:5100"}, {"192.0.2.9:5100"}, "/tmp/n1"});
+  CHECK(own.listen[0].advertise->text() == "192.0.2.1:5100");
+  CHECK_FALSE(own.listen[1].advertise);
+  CHECK(own.join[0].address.text() == "192.0.2.9:5100");
+  CHECK(own.identity_file == "/tmp/n1/node.key");
+  CHECK(own.state.file == "/tmp/n1/node.state");
+  CHECK(own.control.socket == "/tmp/n1/node.sock");
+  CHECK(own.control.socket_if_free == "/run/i3/node.sock");
+}
+
+namespace {
+const Files kBook{
+    {"/etc/i3/book.xml", R"(<address-book><host name="alice" key="KEY1"/></address-book>)"}};
+}
+
+TEST_CASE("an i3-to-IP gateway lets a client through where client, name, address and port fit") {
+  const auto settings = gateway_from(R"(<i3-gateway><i3-to-ip resolver="192.0.2.53">
+      <allow client="alice" names="(.+\.)?corp\.example" addresses="10.20.0.0/16" protocol="tcp" ports="22,443"/>
+    </i3-to-ip><address-book file="book.xml"/></i3-gateway>)",
+                                     kBook);
+  const auto& gate = *settings.i3_to_ip;
+  const auto alice = key_number(1), eve = key_number(2);
+  const auto inside = *IpAddress::parse("10.20.0.5"), outside = *IpAddress::parse("10.21.0.5");
+  CHECK(gate.resolver->text() == "192.0.2.53:53");
+  CHECK(gate.may_resolve(alice, "git.corp.example"));
+  CHECK(gate.may_resolve(alice, "CORP.example"));
+  CHECK_FALSE(gate.may_resolve(alice, "corp.example.evil"));
+  CHECK_FALSE(gate.may_resolve(eve, "corp.example"));
+  CHECK(gate.may_open(alice, "corp.example", inside, Protocol::tcp, 22));
+  CHECK_FALSE(gate.may_open(alice, "corp.example", outside, Protocol::tcp, 22));
+  CHECK_FALSE(gate.may_open(alice, "corp.example", inside, Protocol::tcp, 23));
+  CHECK_FALSE(gate.may_open(alice, "corp.example", inside, Protocol::udp, 22));
+  CHECK_FALSE(gate.may_open(alice, "corp.example", inside, Protocol::icmp, 0));
+  CHECK_FALSE(gate.may_open(alice, "other.example", inside, Protocol::tcp, 22));
+  CHECK_FALSE(gate.may_open(eve, "corp.example", inside, Protocol::tcp, 22));
+}
+
+TEST_CASE("an i3-to-IP gateway without a rule lets nobody through") {
+  const auto settings = gateway_from("<i3-gateway><i3-to-ip/></i3-gateway>");
+  CHECK_FALSE(settings.i3_to_ip->resolver);
+  CHECK_FALSE(settings.i3_to_ip->may_resolve(key_number(1), "a"));
+}
+
+TEST_CASE("an IP-to-i3 gateway reads its zone and waypoints") {
+  const auto settings = gateway_from(R"(<i3-gateway><ip-to-i3 zone="i3.example.org"
+      listen="203.0.113.9" waypoints4="203.0.113.9-203.0.113.12" waypoints6="2001:db8:7::/64"/></i3-gateway>)");
+  CHECK(settings.ip_to_i3->zone == "i3.example.org");
+  CHECK(settings.ip_to_i3->listen->text() == "203.0.113.9:53");
+  CHECK(settings.ip_to_i3->waypoints4[0].text() == "203.0.113.9-203.0.113.12");
+  CHECK(settings.ip_to_i3->waypoints6->text() == "2001:db8:7::/64");
+}
+
+TEST_CASE("a middle-box admits its address books, or only whom it names") {
+  const auto open = gateway_from(
+      R"(<i3-gateway><middlebox/><address-book file="book.xml"/></i3-gateway>)", kBook);
+  CHECK(open.middlebox->admits(key_number(1), open.books));
+  CHECK_FALSE(open.middlebox->admits(key_number(2), open.books));
+  const auto named = gateway_from(R"(<i3-gateway>
+      <middlebox program="/usr/sbin/tcpdump -i {tun} -w -"><allow client="KEY2"/></middlebox>
+      <address-book file="book.xml"/></i3-gateway>)",
+                                  kBook);
+  CHECK(named.middlebox->tun == "i3-inspect");
+  CHECK_FALSE(named.middlebox->admits(key_number(1), named.books));
+  CHECK(named.middlebox->admits(key_number(2), named.books));
+}
