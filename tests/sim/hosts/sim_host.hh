@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "proxy/host/host.hh"
-#include "tests/sim/sim_node.hh"
+#include "sim/sim_node.hh"
 
 namespace i3::sim {
 

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "overlay/wire/insert.hh"
-#include "tests/sim/sim_node.hh"
+#include "sim/sim_node.hh"
 
 namespace i3::sim {
 

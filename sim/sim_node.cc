@@ -1,4 +1,4 @@
-#include "tests/sim/sim_node.hh"
+#include "sim/sim_node.hh"
 
 #include <algorithm>
 

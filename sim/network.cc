@@ -1,4 +1,4 @@
-#include "tests/sim/simulator.hh"
+#include "sim/network.hh"
 
 #include <cmath>
 #include <cstdio>

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "overlay/node/node_core.hh"
-#include "tests/sim/simulator.hh"
+#include "sim/network.hh"
 
 namespace i3::sim {
 
