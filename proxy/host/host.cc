@@ -27,9 +27,10 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
              pool_,    peers_,    sessions_, client_, rules_, gate_,
              stamps_,  verdicts_, {},        {},      {}},
       courier_(parts_),
-      paths_(parts_, courier_),
+      direct_(parts_, courier_),
+      paths_(parts_, courier_, direct_),
       rendezvous_(parts_, courier_, paths_),
-      outbound_(parts_, courier_, rendezvous_),
+      outbound_(parts_, courier_, direct_, rendezvous_),
       inbound_(parts_),
       no_labels_(100, 200) {
   const AddressPool::Entry* own = pool_.add_own(public_id(identity.key()));
@@ -46,6 +47,7 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
     pings_ready(peer, now);
     reschedule(peer, now);
   };
+  direct_.call_peer = [this](Peer& peer, TimePoint now) { paths_.trigger_changed(peer, now); };
   restore(settings.restored);
   adopt_directory();
 }
@@ -278,6 +280,10 @@ void Host::on_data(const Data& data, const Origin& origin, TimePoint now) {
   peer->traffic.rx_bytes += data.plaintext.size();
   ++peer->traffic.rx_packets;
   if (data.confirms) rendezvous_.confirmed(*peer, data.stamp, now);
+  if (origin.direct)
+    direct_.heard(*peer, *origin.direct, now);
+  else
+    direct_.heard_by_node(*peer, now);
   if (data.plaintext.empty()) return;
   const unsigned nibble = data.plaintext[0] >> 4;
   if (nibble != 4 && nibble != 6) return on_control(*peer, data.plaintext, origin, now);
@@ -435,7 +441,7 @@ void Host::network_changed(std::vector<Endpoint> candidates, bool have_v4, bool 
   client_.set_families(have_v4, have_v6);
   client_.network_changed(now);
   peers_.each([&](Peer& peer) {
-    paths_.restart(peer, now);
+    direct_.restart(peer, now);
     if (peer.mine) paths_.trigger_changed(peer, now);
   });
 }

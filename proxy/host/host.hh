@@ -149,6 +149,7 @@ class Host : private ClientEvents {
   StampClock stamps_;
   HostParts parts_;
   Courier courier_;
+  DirectWays direct_;
   Paths paths_;
   Rendezvous rendezvous_;
   Outbound outbound_;

@@ -25,6 +25,7 @@ void Host::on_timer() {
 void Host::on_peer_timer(Peer& peer, TimePoint now) {
   rendezvous_.on_timer(peer, now);
   paths_.on_timer(peer, now);
+  direct_.on_timer(peer, now);
   if (now >= peer.keepalive_at) {
     courier_.send_control(peer, {}, now);
     peer.keepalive_at = kNever;
@@ -37,7 +38,7 @@ void Host::on_peer_timer(Peer& peer, TimePoint now) {
 
 void Host::check_silence(Peer& peer, TimePoint now) {
   if (peer.unanswered_since == kNever) return;
-  if (now >= peer.unanswered_since + kSuspectAfter) paths_.suspect(peer, now);
+  if (now >= peer.unanswered_since + kSuspectAfter) direct_.suspect(peer, now);
   if (now < peer.unanswered_since + kContactAfter) return;
   // Counted anew: while the handshake is under way nothing else is to be done.
   peer.unanswered_since = kNever;
@@ -45,7 +46,8 @@ void Host::check_silence(Peer& peer, TimePoint now) {
 }
 
 void Host::reschedule(Peer& peer, TimePoint now) {
-  TimePoint next = std::min(paths_.next_deadline(peer), peer.keepalive_at);
+  TimePoint next =
+      std::min({paths_.next_deadline(peer), direct_.next_deadline(peer), peer.keepalive_at});
   if (peer.contact.active) next = std::min(next, peer.contact.next_try);
   if (peer.unanswered_since != kNever)
     next = std::min(next, now >= peer.unanswered_since + kSuspectAfter

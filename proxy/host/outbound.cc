@@ -26,10 +26,7 @@ Verdict Outbound::on_packet(Frame frame, TimePoint now) {
 
 Verdict Outbound::for_peer(Peer& peer, const IpPacket& packet, Frame frame, TimePoint now) {
   // In use again after a pause: the straight way, given up meanwhile, is worth another try.
-  if (!peer.direct.active && now > peer.last_used + kInUse && !peer.direct.candidates.empty()) {
-    peer.direct.next_round = now;
-    parts_.peers.schedule(peer, now);
-  }
+  if (now > peer.last_used + kInUse) direct_.used_again(peer, now);
   peer.last_used = now;
   const std::uint16_t mtu =
       courier_.has_small_way(peer) || !peer.ever_ready ? peer.mtu : std::min(peer.mtu, kMtuById);

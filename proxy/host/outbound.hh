@@ -1,7 +1,7 @@
 // Owns the way out, from the TUN to the courier.
 #pragma once
 
-#include "proxy/host/courier.hh"
+#include "proxy/host/direct_ways.hh"
 #include "proxy/host/rendezvous.hh"
 
 namespace i3 {
@@ -9,8 +9,8 @@ namespace i3 {
 // 1 parse  2 find peer  3 note the flow  4 seal and send, or park until there is a session
 class Outbound {
  public:
-  Outbound(HostParts& parts, Courier& courier, Rendezvous& rendezvous)
-      : parts_(parts), courier_(courier), rendezvous_(rendezvous) {}
+  Outbound(HostParts& parts, Courier& courier, DirectWays& direct, Rendezvous& rendezvous)
+      : parts_(parts), courier_(courier), direct_(direct), rendezvous_(rendezvous) {}
 
   // One packet from a local program. `frame` is borrowed for the call and changed in place.
   Verdict on_packet(Frame frame, TimePoint now);
@@ -20,6 +20,7 @@ class Outbound {
 
   HostParts& parts_;
   Courier& courier_;
+  DirectWays& direct_;
   Rendezvous& rendezvous_;
 };
 

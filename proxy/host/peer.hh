@@ -8,6 +8,7 @@
 
 #include "overlay/session/sessions.hh"
 #include "overlay/wire/hello.hh"
+#include "proxy/host/direct_paths.hh"
 #include "proxy/packet/address_pool.hh"
 
 namespace i3 {
@@ -25,24 +26,6 @@ struct Contact {
   bool renew = false;                 // our trigger stands only now: a new first message says where
   bool from_silence = false;          // a session stands, but nothing came back
   bool early_offered = false;         // parked.front() travels in the first message
-};
-
-// A way straight to the peer that is being tried or was proved (decision 21).
-struct Candidate {
-  Endpoint endpoint;
-  std::uint64_t nonce = 0;  // of the challenge under way
-  TimePoint sent;
-  TimePoint next = kNever;
-  unsigned tries = 0;
-  Duration rtt{};  // of the last answer; zero: never answered
-};
-
-struct DirectPaths {
-  static constexpr std::size_t kMaxCandidates = 12;
-  std::vector<Candidate> candidates;
-  std::optional<Endpoint> active;
-  unsigned unanswered = 0;        // challenges on the active one since its last answer
-  TimePoint next_round = kNever;  // when all candidates are tried again
 };
 
 // Its early packet is not kept: whoever sent it sends it again when the session stands.
