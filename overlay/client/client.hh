@@ -11,6 +11,7 @@
 #include "overlay/base/keys.hh"
 #include "overlay/base/log.hh"
 #include "overlay/base/time.hh"
+#include "overlay/client/overlay_access.hh"
 #include "overlay/wire/hello.hh"
 #include "overlay/wire/host_messages.hh"
 
@@ -108,56 +109,56 @@ struct ClientCounters {
 
 // Sans-I/O: one thread; time comes in with every call and never goes back. After every call the
 // driver asks next_deadline() again and calls on_timer at or after it. All memory is bounded.
-class Client {
+class Client final : public OverlayAccess {
  public:
   static constexpr std::size_t kMaxTriggers = 4096;
 
   // All references must outlive the Client. Nothing is sent before start().
   Client(const Identity& identity, Random& random, Log& log, ClientOptions options,
          ClientEvents& events);
-  ~Client();
+  ~Client() override;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
   // What an earlier run saved: nodes to fall back on, and a sequence number to stay above. Before
   // start(). False, and nothing taken, for bytes that save() did not write.
-  bool restore(Bytes state);
-  std::vector<std::uint8_t> save() const;  // at most 8 KiB
+  bool restore(Bytes state) override;
+  std::vector<std::uint8_t> save() const override;  // at most 8 KiB
 
-  void start(TimePoint now, WallTime wall);
+  void start(TimePoint now, WallTime wall) override;
   // All types but `labelled` and `direct`, which the host handles itself; `message` is borrowed.
-  void on_message(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
-  TimePoint next_deadline() const;  // kNever: nothing to wait for
-  void on_timer(TimePoint now, WallTime wall);
+  void on_message(const Endpoint& from, Bytes message, TimePoint now, WallTime wall) override;
+  TimePoint next_deadline() const override;  // kNever: nothing to wait for
+  void on_timer(TimePoint now, WallTime wall) override;
 
   // Sends one ID packet with want_node through the node known to hold that prefix, else through
   // the best entry node; a repeat that found no answer takes another way. Returns the nonce of its
   // answers; 0 if nothing could be sent. Sending again is the caller's affair.
-  std::uint64_t send_by_id(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now);
+  std::uint64_t send_by_id(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now) override;
   // Answers an ID packet that `node` delivered with that tag.
   void send_returned(const Endpoint& node, const wire::SourceTag& tag, std::uint8_t kind,
-                     Bytes payload);
+                     Bytes payload) override;
 
   // A private trigger for one peer: a spare that stands if there is one, else one that is inserted
   // now. All zeros if kMaxTriggers are held.
-  Id take_private(TimePoint now);
+  Id take_private(TimePoint now) override;
   // Ends a private trigger inside the network by a signed removal; its packets are dropped from
   // now on. Unknown IDs and public ones are left alone.
-  void release(const Id& id, TimePoint now);
+  void release(const Id& id, TimePoint now) override;
   // Where the trigger stands now; no nodes if it does not.
-  wire::ReturnPath path(const Id& id) const;
+  wire::ReturnPath path(const Id& id) const override;
 
-  bool ready() const;  // at least one public trigger stands
+  bool ready() const override;  // at least one public trigger stands
   std::vector<EntryStatus> nodes() const;
   std::vector<TriggerStatus> triggers(TimePoint now) const;
-  Observed observed() const;
+  Observed observed() const override;
   const ClientCounters& counters() const;
   // What keeps a public trigger from standing, for status; empty if nothing does.
-  std::string trouble() const;
+  std::string trouble() const override;
 
   // Addresses changed or the host woke up: probes and inserts again at once.
-  void network_changed(TimePoint now);
-  void set_families(bool have_v4, bool have_v6);  // call network_changed afterwards
+  void network_changed(TimePoint now) override;
+  void set_families(bool have_v4, bool have_v6) override;  // call network_changed afterwards
   // Replaces the entry nodes after a reload; those that stay keep what is known of them.
   void set_entries(std::vector<EntryNode> entries, TimePoint now);
   // These entry nodes are of another ring: everything that the old one held is forgotten, private
@@ -168,8 +169,8 @@ class Client {
 
   // Removes all triggers. The driver goes on until stopped() or its own patience ends (1 s at most
   // if all nodes answer or none does).
-  void stop(TimePoint now);
-  bool stopped() const;
+  void stop(TimePoint now) override;
+  bool stopped() const override;
 
  private:
   class State;

@@ -64,6 +64,8 @@ class StampGate {
 class StampClock {
  public:
   std::uint64_t next(WallTime wall) { return last_ = wall > last_ ? wall : last_ + 1; }
+  // 0, 1, 2, ...: for identities that tell no time. Not to be mixed with next().
+  std::uint64_t count() { return last_++; }
 
  private:
   std::uint64_t last_ = 0;

@@ -18,6 +18,7 @@ void wrap_labelled(Frame& frame, SessionKind kind, wire::Label label) {
 }  // namespace
 
 std::optional<Endpoint> Courier::reachable(const wire::NodeContact& node) const {
+  if (parts_.options.relayed) return std::nullopt;
   auto endpoint = node.reachable(parts_.options.have_v4, parts_.options.have_v6);
   if (endpoint && !parts_.may_send_to(*endpoint)) return std::nullopt;
   return endpoint;

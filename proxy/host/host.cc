@@ -12,15 +12,43 @@ AddressPool::Settings bounded(AddressPool::Settings pool, const HostOptions& opt
   return pool;
 }
 
+// What every anonymous host is alike in: nothing here tells of the machine behind it.
+HostSettings anonymous(HostSettings settings) {
+  settings.options.relayed = true;
+  settings.options.shortcuts = false;
+  settings.options.mtu = HostOptions{}.mtu;
+  settings.pool = {};
+  settings.sessions.aes_preferred = false;
+  settings.restored = {};
+  return settings;
+}
+
 }  // namespace
 
 Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
            HostSettings settings)
+    : Host(identity, clock, random, log, io, std::move(settings), std::optional<Relay>()) {}
+
+Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
+           HostSettings settings, Relay relay)
+    : Host(identity, clock, random, log, io, anonymous(std::move(settings)),
+           std::optional<Relay>(std::move(relay))) {}
+
+Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
+           HostSettings settings, std::optional<Relay> relay)
     : directory_(std::move(settings.directory)),
       pool_(bounded(std::move(settings.pool), settings.options), random),
       peers_(pool_),
       sessions_(identity, random, settings.sessions),
-      client_(identity, random, log, settings.client, *this),
+      relayed_(relay ? std::make_unique<RelayedClient>(
+                           std::move(*relay), random, log,
+                           RelayedOptions{settings.options.have_v4, settings.options.have_v6},
+                           static_cast<ClientEvents&>(*this))
+                     : nullptr),
+      ring_client_(relay ? nullptr
+                         : std::make_unique<Client>(identity, random, log, settings.client,
+                                                    static_cast<ClientEvents&>(*this))),
+      client_(relayed_ ? static_cast<OverlayAccess&>(*relayed_) : *ring_client_),
       rules_(settings.allow, random),
       gate_(settings.options.max_peers, settings.restored.clean),
       parts_{identity, clock,     random,    log,     io,     settings.options,
@@ -423,7 +451,18 @@ void Host::set_people(Directory directory, const std::vector<Allow>& allow) {
 
 void Host::change_ring(std::vector<EntryNode> entries) {
   const TimePoint now = parts_.clock.now();
-  client_.change_ring(std::move(entries), now, parts_.clock.wall());
+  ring_client_->change_ring(std::move(entries), now, parts_.clock.wall());
+  triggers_gone(now);
+}
+
+void Host::change_relay(Relay relay) {
+  const TimePoint now = parts_.clock.now();
+  relayed_->change(std::move(relay), now);
+  triggers_gone(now);
+}
+
+// Peers whose sessions stand are told of a new trigger by a new handshake.
+void Host::triggers_gone(TimePoint now) {
   peers_.each([&](Peer& peer) {
     if (!peer.mine) return;
     peer.mine.reset();

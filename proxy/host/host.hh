@@ -5,6 +5,7 @@
 
 #include <deque>
 
+#include "overlay/client/relayed_client.hh"
 #include "proxy/host/directory.hh"
 #include "proxy/host/inbound.hh"
 #include "proxy/host/outbound.hh"
@@ -35,6 +36,10 @@ class Host : private ClientEvents {
   // All references outlive the host. Nothing is sent before start().
   Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
        HostSettings settings);
+  // One that nobody knows and whose every datagram goes through `relay` (decision 25): no
+  // shortcuts, no labels, no time, nothing kept.
+  Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
+       HostSettings settings, Relay relay);
   ~Host() override;
 
   void start();
@@ -63,6 +68,8 @@ class Host : private ClientEvents {
   void set_people(Directory directory, const std::vector<Allow>& allow);
   // The overlay is another one from now on: triggers move there, and peers are told.
   void change_ring(std::vector<EntryNode> entries);
+  // The relay was lost: goes on through another one, in the same sessions.
+  void change_relay(Relay relay);
   void set_shortcuts(bool shortcuts) { parts_.options.shortcuts = shortcuts; }
   // Ends a conversation: its trigger in the network, its session, its addresses.
   void drop(Peer& peer);
@@ -78,7 +85,9 @@ class Host : private ClientEvents {
   VirtualIp own6() const { return parts_.own6; }
   const AddressPool& pool() const { return pool_; }
   Peers& peers() { return peers_; }
-  Client& client() { return client_; }
+  // Of a host in the ring, as all are but those of anonymous visits.
+  Client& client() { return *ring_client_; }
+  RelayedClient& relayed() { return *relayed_; }  // of an anonymous one
   Sessions& sessions() { return sessions_; }
   const Directory& directory() const { return directory_; }
   const VerdictCounters& verdicts() const { return verdicts_; }
@@ -86,6 +95,9 @@ class Host : private ClientEvents {
   std::string path_text(const Peer& peer) const;
 
  private:
+  Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
+       HostSettings settings, std::optional<Relay> relay);
+
   // Where a session message came from.
   struct Origin {
     std::optional<Endpoint> direct;      // straight from there
@@ -124,6 +136,7 @@ class Host : private ClientEvents {
   void on_cookie(const CookieStored& cookie, TimePoint now);
   void send_back(const SendBack& back, const Origin& origin, TimePoint now);
 
+  void triggers_gone(TimePoint now);
   void restore(const RestoredState& state);
   void adopt_directory();
   Peer* peer_for(const PublicKey& key, const AnnouncedAddresses& announced = {});
@@ -143,7 +156,9 @@ class Host : private ClientEvents {
   AddressPool pool_;
   Peers peers_;
   Sessions sessions_;
-  Client client_;
+  std::unique_ptr<RelayedClient> relayed_;  // or
+  std::unique_ptr<Client> ring_client_;
+  OverlayAccess& client_;
   InboundRules rules_;
   StampGate gate_;
   StampClock stamps_;

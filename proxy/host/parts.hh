@@ -31,6 +31,8 @@ struct HostOptions {
   std::string suffix = "i3";
   Duration idle = std::chrono::hours(2);  // state is kept so long after its last use
   std::size_t max_peers = 65536;
+  // Everything goes through one relay (decision 25): to it by ID, never by a label of another node.
+  bool relayed = false;
 };
 
 struct HostParts {
@@ -43,7 +45,7 @@ struct HostParts {
   AddressPool& pool;
   Peers& peers;
   Sessions& sessions;
-  Client& client;
+  OverlayAccess& client;
   InboundRules& rules;
   StampGate& gate;
   StampClock& stamps;

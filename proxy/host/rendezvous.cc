@@ -118,9 +118,9 @@ std::size_t Rendezvous::write_first(Peer& peer, MutBytes out, TimePoint now) {
   }
   Writer writer(payload);
   hello.write(writer);
-  return parts_.sessions.initiate(peer.handle, peer.key, kNoPsk,
-                                  parts_.stamps.next(parts_.clock.wall()), writer.written(), out,
-                                  now);
+  const std::uint64_t stamp =
+      parts_.options.relayed ? parts_.stamps.count() : parts_.stamps.next(parts_.clock.wall());
+  return parts_.sessions.initiate(peer.handle, peer.key, kNoPsk, stamp, writer.written(), out, now);
 }
 
 void Rendezvous::send_first(Peer& peer, Frame frame, TimePoint now) {

@@ -1,0 +1,45 @@
+// Owns what a host asks of its side of the overlay: a Client, which is reached by everybody, or a
+// RelayedClient, which nobody knows and whose every datagram goes to one node.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "overlay/base/time.hh"
+#include "overlay/wire/hello.hh"
+
+namespace i3 {
+
+struct Observed;
+
+// Sans-I/O, one thread; what each of these means is said at Client's own.
+class OverlayAccess {
+ public:
+  virtual ~OverlayAccess() = default;
+
+  virtual bool restore(Bytes state) = 0;
+  virtual std::vector<std::uint8_t> save() const = 0;
+  virtual void start(TimePoint now, WallTime wall) = 0;
+  virtual void on_message(const Endpoint& from, Bytes message, TimePoint now, WallTime wall) = 0;
+  virtual TimePoint next_deadline() const = 0;
+  virtual void on_timer(TimePoint now, WallTime wall) = 0;
+
+  virtual std::uint64_t send_by_id(const Id& id, std::uint8_t kind, Bytes payload,
+                                   TimePoint now) = 0;
+  virtual void send_returned(const Endpoint& node, const wire::SourceTag& tag, std::uint8_t kind,
+                             Bytes payload) = 0;
+  virtual Id take_private(TimePoint now) = 0;
+  virtual void release(const Id& id, TimePoint now) = 0;
+  virtual wire::ReturnPath path(const Id& id) const = 0;
+
+  virtual bool ready() const = 0;
+  virtual std::string trouble() const = 0;
+  virtual Observed observed() const = 0;
+  virtual void network_changed(TimePoint now) = 0;
+  virtual void set_families(bool have_v4, bool have_v6) = 0;
+
+  virtual void stop(TimePoint now) = 0;
+  virtual bool stopped() const = 0;
+};
+
+}  // namespace i3
