@@ -1,17 +1,37 @@
 // Owns the arithmetic of the Internet checksum.
 #include "proxy/packet/checksum.hh"
 
+#include <bit>
+
 namespace i3 {
 
+// In the machine's own byte order, eight bytes a step, for the sum does not mind (RFC 1071, 2 B);
+// turned round once at the end.
 ChecksumSum sum_of(Bytes bytes, ChecksumSum sum) {
-  std::size_t at = 0;
-  for (; at + 4 <= bytes.size(); at += 4) sum += load32(bytes, at);
-  if (at + 2 <= bytes.size()) {
-    sum += load16(bytes, at);
-    at += 2;
+  const std::uint8_t* at = bytes.data();
+  std::size_t left = bytes.size();
+  std::uint64_t low = 0, high = 0;
+  const auto word = [](const std::uint8_t* from) {
+    std::uint64_t value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+  };
+  for (; left >= 32; at += 32, left -= 32) {
+    const std::uint64_t a = word(at), b = word(at + 8), c = word(at + 16), d = word(at + 24);
+    low += (a & 0xffffffff) + (b & 0xffffffff) + (c & 0xffffffff) + (d & 0xffffffff);
+    high += (a >> 32) + (b >> 32) + (c >> 32) + (d >> 32);
   }
-  if (at < bytes.size()) sum += static_cast<std::uint32_t>(bytes[at]) << 8;
-  return sum;
+  for (; left >= 8; at += 8, left -= 8) {
+    low += word(at) & 0xffffffff;
+    high += word(at) >> 32;
+  }
+  std::array<std::uint8_t, 8> rest{};
+  std::copy_n(at, left, rest.begin());
+  low += word(rest.data()) & 0xffffffff;
+  high += word(rest.data()) >> 32;
+  const std::uint16_t folded = fold(fold(low) + std::uint64_t{fold(high)});
+  if constexpr (std::endian::native == std::endian::big) return sum + folded;
+  return sum + static_cast<std::uint16_t>(folded << 8 | folded >> 8);
 }
 
 ChecksumSum pseudo_header_sum(const IpAddress& source, const IpAddress& destination,
