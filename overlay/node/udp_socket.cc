@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <optional>
+#include <netinet/udp.h>
 
 namespace i3 {
 namespace {
@@ -70,14 +70,13 @@ OwnedFd UdpSocket::bind(const Endpoint& address, bool dual) {
   return fd;
 }
 
-UdpSocket::UdpSocket(OwnedFd fd)
+UdpSocket::UdpSocket(OwnedFd fd, Options options)
     : fd_(std::move(fd)),
-      receive_buffer_(kBatch * kBuffer),
+      receive_buffer_(new std::uint8_t[kBatch * kBuffer]),
+      controls_(kBatch),
       senders_(kBatch),
       receive_vectors_(kBatch),
-      receive_headers_(kBatch),
-      send_buffer_(kBatch * kBuffer),
-      send_headers_(kBatch) {
+      receive_headers_(kBatch) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   int type = 0;
@@ -93,34 +92,32 @@ UdpSocket::UdpSocket(OwnedFd fd)
     getsockopt(fd_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, &only_size);
     dual_ = only == 0;
   }
-  wildcard_ = local_.address.unspecified();
-  if (wildcard_) {
-    const int on = 1;
+  const int on = 1;
+  wildcard_ = options.answer_from_where_it_came && local_.address.unspecified();
+  if (wildcard_)
     setsockopt(fd_.get(), v6_ ? IPPROTO_IPV6 : IPPROTO_IP, v6_ ? IPV6_RECVPKTINFO : IP_PKTINFO, &on,
                sizeof on);
-    controls_.resize(kBatch);
-  }
+  // Without it each datagram comes by itself.
+  setsockopt(fd_.get(), SOL_UDP, UDP_GRO, &on, sizeof on);
   fcntl(fd_.get(), F_SETFL, fcntl(fd_.get(), F_GETFL) | O_NONBLOCK);
   // As much as the kernel allows; less is not an error.
   setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &kKernelBuffer, sizeof kKernelBuffer);
   setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUF, &kKernelBuffer, sizeof kKernelBuffer);
   for (std::size_t i = 0; i < kBatch; ++i)
-    receive_vectors_[i] = {receive_buffer_.data() + i * kBuffer, kBuffer};
-  received_.reserve(kBatch);
-  outgoing_.reserve(kBatch);
+    receive_vectors_[i] = {receive_buffer_.get() + i * kBuffer, kBuffer};
+  received_.reserve(4 * kBatch);
 }
 
 std::span<const UdpSocket::Datagram> UdpSocket::receive() {
   received_.clear();
   for (std::size_t i = 0; i < kBatch; ++i) {
-    receive_headers_[i] = {};
-    receive_headers_[i].msg_hdr.msg_name = &senders_[i];
-    receive_headers_[i].msg_hdr.msg_namelen = sizeof senders_[i];
-    receive_headers_[i].msg_hdr.msg_iov = &receive_vectors_[i];
-    receive_headers_[i].msg_hdr.msg_iovlen = 1;
-    if (!wildcard_) continue;
-    receive_headers_[i].msg_hdr.msg_control = controls_[i].bytes.data();
-    receive_headers_[i].msg_hdr.msg_controllen = controls_[i].bytes.size();
+    msghdr& header = receive_headers_[i].msg_hdr;
+    header.msg_name = &senders_[i];
+    header.msg_namelen = sizeof senders_[i];
+    header.msg_iov = &receive_vectors_[i];
+    header.msg_iovlen = 1;
+    header.msg_control = controls_[i].bytes.data();
+    header.msg_controllen = controls_[i].bytes.size();
   }
   // An ICMP error of an earlier datagram comes back as a failed call; the next one goes on.
   int count = 0;
@@ -128,48 +125,63 @@ std::span<const UdpSocket::Datagram> UdpSocket::receive() {
     count = recvmmsg(fd_.get(), receive_headers_.data(), kBatch, MSG_DONTWAIT, nullptr);
     if (count >= 0 || errno == EAGAIN || errno == EWOULDBLOCK) break;
   }
+  filled_ = count == static_cast<int>(kBatch);
   for (int i = 0; i < count; ++i) {
     const auto at = static_cast<std::size_t>(i);
-    received_.push_back(
-        {from_sockaddr(senders_[at]),
-         MutBytes(receive_buffer_).subspan(at * kBuffer, receive_headers_[at].msg_len)});
-    if (wildcard_) remember(received_.back().from, receive_headers_[at].msg_hdr);
+    const Endpoint from = from_sockaddr(senders_[at]);
+    const Ancillary said = ancillary(receive_headers_[at].msg_hdr);
+    if (wildcard_ && said.came_to) remember(from, *said.came_to);
+    MutBytes all(receive_buffer_.get() + at * kBuffer, receive_headers_[at].msg_len);
+    const std::size_t each = said.each == 0 ? all.size() : said.each;
+    do {
+      const MutBytes one = all.first(std::min(each, all.size()));
+      all = all.subspan(one.size());
+      received_.push_back({from, one.first(std::min(one.size(), kLongest))});
+    } while (!all.empty());
   }
   return received_;
 }
 
-void UdpSocket::remember(const Endpoint& from, const msghdr& header) {
-  std::optional<IpAddress> local;
+UdpSocket::Ancillary UdpSocket::ancillary(const msghdr& header) {
+  Ancillary result;
   msghdr copy = header;
   for (cmsghdr* part = CMSG_FIRSTHDR(&copy); part != nullptr; part = CMSG_NXTHDR(&copy, part)) {
-    if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
+    if (part->cmsg_level == SOL_UDP && part->cmsg_type == UDP_GRO) {
+      int size = 0;
+      std::memcpy(&size, CMSG_DATA(part), sizeof size);
+      if (size > 0) result.each = static_cast<std::size_t>(size);
+    } else if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
       in_pktinfo info;
       std::memcpy(&info, CMSG_DATA(part), sizeof info);
-      local = IpAddress::v4(ntohl(info.ipi_addr.s_addr));
+      result.came_to = IpAddress::v4(ntohl(info.ipi_addr.s_addr));
     } else if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_PKTINFO) {
       in6_pktinfo info;
       std::memcpy(&info, CMSG_DATA(part), sizeof info);
-      local.emplace();
-      std::memcpy(local->bytes.data(), &info.ipi6_addr, 16);
+      result.came_to.emplace();
+      std::memcpy(result.came_to->bytes.data(), &info.ipi6_addr, 16);
     }
   }
-  if (!local || local->multicast()) return;
+  return result;
+}
+
+void UdpSocket::remember(const Endpoint& from, const IpAddress& came_to) {
+  if (came_to.multicast()) return;
   if (auto known = came_to_.find(from); known != came_to_.end()) {
-    known->second = *local;
+    known->second = came_to;
     return;
   }
   if (came_to_.size() >= kMaxCameTo) came_to_.clear();  // whoever speaks again is known again
-  came_to_.emplace(from, *local);
+  came_to_.emplace(from, came_to);
 }
 
-// How many bytes of `control` count; 0 where the kernel may choose the source.
-std::size_t UdpSocket::write_source(const Endpoint& to, Control& control) const {
-  if (!wildcard_) return 0;
+// Nothing where the kernel may choose the source.
+void UdpSocket::write_source(const Endpoint& to, UdpRoute& route) const {
+  if (!wildcard_) return;
   auto known = came_to_.find(to);
-  if (known == came_to_.end()) return 0;
+  if (known == came_to_.end()) return;
   msghdr header{};
-  header.msg_control = control.bytes.data();
-  header.msg_controllen = control.bytes.size();
+  header.msg_control = route.source.bytes.data();
+  header.msg_controllen = route.source.bytes.size();
   cmsghdr* part = CMSG_FIRSTHDR(&header);
   if (v6_) {
     in6_pktinfo info{};
@@ -178,7 +190,8 @@ std::size_t UdpSocket::write_source(const Endpoint& to, Control& control) const 
     part->cmsg_type = IPV6_PKTINFO;
     part->cmsg_len = CMSG_LEN(sizeof info);
     std::memcpy(CMSG_DATA(part), &info, sizeof info);
-    return CMSG_SPACE(sizeof info);
+    route.source_size = CMSG_SPACE(sizeof info);
+    return;
   }
   in_pktinfo info{};
   info.ipi_spec_dst.s_addr = htonl(known->second.to_v4());
@@ -186,57 +199,21 @@ std::size_t UdpSocket::write_source(const Endpoint& to, Control& control) const 
   part->cmsg_type = IP_PKTINFO;
   part->cmsg_len = CMSG_LEN(sizeof info);
   std::memcpy(CMSG_DATA(part), &info, sizeof info);
-  return CMSG_SPACE(sizeof info);
+  route.source_size = CMSG_SPACE(sizeof info);
 }
 
 void UdpSocket::send(const Endpoint& to, Bytes bytes, bool borrow) {
-  if (bytes.size() > kBuffer) return;
-  if (outgoing_.size() == kBatch) flush();
-  Outgoing out;
-  out.address_size = make_sockaddr(to, v6_, out.address);
-  out.control_size = write_source(to, out.control);
-  if (borrow) {
-    out.data = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-  } else {
-    std::uint8_t* copy = send_buffer_.data() + send_used_;
-    std::copy(bytes.begin(), bytes.end(), copy);
-    send_used_ += bytes.size();
-    out.data = {copy, bytes.size()};
+  if (bytes.size() > kLongest || !reaches(to.address)) {
+    ++unsendable_;
+    return;
   }
-  outgoing_.push_back(out);
-}
-
-// A full socket buffer drops what is left, as a full queue in the network would; a destination that
-// cannot be reached costs only its own datagram.
-void UdpSocket::flush() {
-  for (std::size_t i = 0; i < outgoing_.size(); ++i) {
-    send_headers_[i] = {};
-    send_headers_[i].msg_hdr.msg_name = &outgoing_[i].address;
-    send_headers_[i].msg_hdr.msg_namelen = outgoing_[i].address_size;
-    send_headers_[i].msg_hdr.msg_iov = &outgoing_[i].data;
-    send_headers_[i].msg_hdr.msg_iovlen = 1;
-    if (outgoing_[i].control_size == 0) continue;
-    send_headers_[i].msg_hdr.msg_control = outgoing_[i].control.bytes.data();
-    send_headers_[i].msg_hdr.msg_controllen = outgoing_[i].control_size;
-  }
-  std::size_t done = 0;
-  while (done < outgoing_.size()) {
-    const int sent = sendmmsg(fd_.get(), send_headers_.data() + done,
-                              static_cast<unsigned>(outgoing_.size() - done), MSG_DONTWAIT);
-    if (sent > 0) {
-      done += static_cast<std::size_t>(sent);
-      continue;
-    }
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
-      send_failures_ += outgoing_.size() - done;
-      break;
-    }
-    ++send_failures_;
-    ++done;
-  }
-  outgoing_.clear();
-  send_used_ = 0;
+  if (sending_.full()) flush();
+  if (!sending_.empty() && to == last_to_) return sending_.add_same_route(bytes, borrow);
+  UdpRoute route;
+  route.address_size = make_sockaddr(to, v6_, route.address);
+  write_source(to, route);
+  last_to_ = to;
+  sending_.add(route, bytes, borrow);
 }
 
 }  // namespace i3

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <netinet/in.h>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 
 #include "overlay/base/control/socket.hh"
 #include "overlay/base/endpoint.hh"
+#include "overlay/node/udp_sending.hh"
 
 namespace i3 {
 
@@ -26,14 +29,21 @@ class SocketError : public std::runtime_error {
 class UdpSocket {
  public:
   static constexpr std::size_t kBatch = 32;
-  // Room for one byte more than the longest message, so that a longer one shows.
-  static constexpr std::size_t kBuffer = 2049;
+  // No message is longer; what is longer is cut off on receipt, and so is malformed.
+  static constexpr std::size_t kLongest = 2049;
+
+  struct Options {
+    // A socket on all addresses answers each correspondent from the address that it came to, since
+    // only that address is one that it, and the NAT before it, expects.
+    bool answer_from_where_it_came = true;
+  };
 
   // A bound socket. `::` serves IPv4 as well where `dual` is set.
   static OwnedFd bind(const Endpoint& address, bool dual);
 
   // Takes over a bound datagram socket of either family; throws SocketError.
-  explicit UdpSocket(OwnedFd fd);
+  explicit UdpSocket(OwnedFd fd) : UdpSocket(std::move(fd), Options{}) {}
+  UdpSocket(OwnedFd fd, Options options);
 
   int fd() const { return fd_.get(); }
   const Endpoint& local() const { return local_; }
@@ -41,53 +51,57 @@ class UdpSocket {
   bool v4() const { return !v6_ || dual_; }
   bool v6() const { return v6_; }
 
-  // Up to kBatch datagrams. Their bytes stay valid until the next receive().
+  // What up to kBatch reads give: the kernel may hand over several datagrams of one sender with one
+  // (UDP_GRO, Linux 5.0). Their bytes stay valid until the next receive().
   struct Datagram {
     Endpoint from;
     MutBytes bytes;
   };
   std::span<const Datagram> receive();
+  // The last receive() filled its batch: there may be more.
+  bool more() const { return filled_; }
+  // Where received bytes lie.
+  Bytes storage() const { return {receive_buffer_.get(), kBatch * kBuffer}; }
 
   // Sent at the next flush(). With `borrow` the bytes are not copied and must last until then.
   void send(const Endpoint& to, Bytes bytes, bool borrow);
-  void flush();
-  std::uint64_t send_failures() const { return send_failures_; }
+  void flush() {
+    if (!sending_.empty()) sending_.flush(fd_.get());
+  }
+  std::uint64_t send_failures() const { return sending_.failures() + unsendable_; }
 
  private:
-  // Control data of one datagram: the local address that it came to, or is to leave from.
+  static constexpr std::size_t kBuffer = 65536;  // the longest super-packet
+  static constexpr std::size_t kMaxCameTo = 65'536;
+
   struct alignas(cmsghdr) Control {
-    std::array<std::uint8_t, CMSG_SPACE(sizeof(in6_pktinfo))> bytes{};
+    std::array<std::uint8_t, CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int))> bytes{};
   };
-  struct Outgoing {
-    sockaddr_storage address;
-    socklen_t address_size;
-    iovec data;
-    Control control;
-    std::size_t control_size;
+  // What the kernel says beside the bytes.
+  struct Ancillary {
+    std::optional<IpAddress> came_to;
+    std::size_t each = 0;  // size of each datagram but the last; 0: there is one
   };
-  void remember(const Endpoint& from, const msghdr& header);
-  std::size_t write_source(const Endpoint& to, Control& control) const;
+  static Ancillary ancillary(const msghdr& header);
+  void remember(const Endpoint& from, const IpAddress& came_to);
+  void write_source(const Endpoint& to, UdpRoute& route) const;
 
   OwnedFd fd_;
   Endpoint local_;
   bool v6_ = false;
   bool dual_ = false;
-  // Of a socket on all addresses: where each correspondent reached us. It is answered from there,
-  // since only that address is one that it, and the NAT before it, expects.
-  bool wildcard_ = false;
-  static constexpr std::size_t kMaxCameTo = 65'536;
+  bool wildcard_ = false;  // and answers from where it came
   std::unordered_map<Endpoint, IpAddress> came_to_;
+  std::unique_ptr<std::uint8_t[]> receive_buffer_;
   std::vector<Control> controls_;
-  std::vector<std::uint8_t> receive_buffer_;
   std::vector<sockaddr_storage> senders_;
   std::vector<iovec> receive_vectors_;
   std::vector<mmsghdr> receive_headers_;
   std::vector<Datagram> received_;
-  std::vector<std::uint8_t> send_buffer_;
-  std::size_t send_used_ = 0;
-  std::vector<Outgoing> outgoing_;
-  std::vector<mmsghdr> send_headers_;
-  std::uint64_t send_failures_ = 0;
+  bool filled_ = false;
+  UdpSending sending_{kLongest};
+  Endpoint last_to_;  // of the datagram added last
+  std::uint64_t unsendable_ = 0;
 };
 
 }  // namespace i3

@@ -42,7 +42,7 @@ class EmbeddedNode::Impl final : public NodeIo {
         underlay_(
             io, std::move(socket),
             [this](const Endpoint& from, MutBytes datagram) { received(from, datagram); },
-            [this] { turn(); }) {
+            [this] { turn(); }, UdpSocket::Options{true}) {
     core_.start(clock_.now());
     turn();
   }

@@ -70,6 +70,7 @@ PlatformRequest parent_request(const ProxySettings& settings, const std::string&
   PlatformRequest request;
   request.tun = TunRequest{};
   request.tun->name = settings.tun.name;
+  request.tun->virtio_header = true;
   if (settings.tun.mtu) request.tun->mtu = static_cast<std::uint16_t>(*settings.tun.mtu);
   request.tun->ipv4 = TunAddress{own->ipv4.address(), pool.length};
   request.tun->ipv6 = TunAddress{own->ipv6.address(), virtual_ipv6_prefix().length};

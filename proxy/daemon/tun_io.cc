@@ -1,15 +1,23 @@
 #include "proxy/daemon/tun_io.hh"
 
+#include <sys/uio.h>
 #include <unistd.h>
+
+#include "proxy/daemon/underlay.hh"
+#include "proxy/platform/tun.hh"
 
 namespace i3 {
 
-TunIo::TunIo(boost::asio::io_context& io, UniqueFd tun, std::function<void(Frame)> captured,
+TunIo::TunIo(boost::asio::io_context& io, TunQueue queue, std::function<void(Frame)> captured,
              std::function<void()> turn)
-    : tun_(io, tun.release()),
+    : tun_(io, queue.fd.release()),
+      virtio_(queue.virtio_header),
       captured_(std::move(captured)),
       turn_(std::move(turn)),
-      storage_(Frame::kHeadroom + 65536 + Frame::kTailroom) {
+      buffer_(VirtioHeader::kSize + 65536),
+      slots_(kSlots * kSlotSize),
+      coalescer_(virtio_ && enable_offloads(tun_.native_handle()).udp),
+      copies_(kMostCopies) {
   wait();
 }
 
@@ -18,21 +26,96 @@ void TunIo::wait() {
                   [this](const boost::system::error_code& error) {
                     if (error) return;
                     read();
-                    turn_();
                     wait();
                   });
 }
 
 void TunIo::read() {
+  const std::size_t front = virtio_ ? VirtioHeader::kSize : 0;
   for (int count = 0; count < kBatch; ++count) {
-    const ssize_t size = ::read(tun_.native_handle(), storage_.data() + Frame::kHeadroom, 65536);
-    if (size <= 0) return;
-    captured_({storage_, Frame::kHeadroom, Frame::kHeadroom + static_cast<std::size_t>(size)});
+    const ssize_t size = ::read(tun_.native_handle(), buffer_.data(), buffer_.size());
+    if (size < 0 || static_cast<std::size_t>(size) < front) break;
+    const MutBytes all = MutBytes(buffer_).first(static_cast<std::size_t>(size));
+    take(virtio_ ? VirtioHeader::read(all) : VirtioHeader{}, all.subspan(front));
+  }
+  turn_();
+  used_ = 0;
+}
+
+// A packet of the tunnel's size goes on as it is, a super-packet as its segments.
+void TunIo::take(const VirtioHeader& header, MutBytes packet) {
+  if (!header.is_super()) {
+    if (packet.size() > kLargest || !complete_checksum(header, packet)) {
+      ++dropped_;
+      return;
+    }
+    const Frame frame = slot(packet.size());
+    std::copy(packet.begin(), packet.end(), frame.bytes().begin());
+    captured_(frame);
+    return;
+  }
+  const auto segments = Segmenter::of(header, packet);
+  if (!segments || segments->largest() > kLargest) {
+    ++dropped_;
+    return;
+  }
+  for (std::size_t i = 0; i < segments->count(); ++i) {
+    const Frame frame = slot(segments->size(i));
+    segments->write(i, frame.bytes());
+    captured_(frame);
   }
 }
 
+Frame TunIo::slot(std::size_t size) {
+  if (used_ == kSlots) {
+    turn_();
+    used_ = 0;
+  }
+  const MutBytes all = MutBytes(slots_).subspan(used_++ * kSlotSize, kSlotSize);
+  return {all, Frame::kHeadroom, Frame::kHeadroom + size};
+}
+
 void TunIo::write(Bytes packet) {
-  if (::write(tun_.native_handle(), packet.data(), packet.size()) < 0) ++dropped_;
+  if (!lies_in(packet, lent_)) {
+    if (packet.size() > kMostCopies - copied_) flush();
+    if (packet.size() > kMostCopies) {
+      ++dropped_;
+      return;
+    }
+    std::uint8_t* copy = copies_.data() + copied_;
+    std::copy(packet.begin(), packet.end(), copy);
+    copied_ += packet.size();
+    packet = {copy, packet.size()};
+  }
+  if (virtio_)
+    coalescer_.add(packet);
+  else
+    put({}, packet, {});
+}
+
+void TunIo::flush() {
+  coalescer_.each([this](const VirtioHeader& header, Bytes first, const std::vector<Bytes>& parts) {
+    put(header, first, parts);
+  });
+  coalescer_.clear();
+  copied_ = 0;
+}
+
+void TunIo::put(const VirtioHeader& header, Bytes first, const std::vector<Bytes>& parts) {
+  std::array<iovec, 2 + Coalescer::kMaxParts> vectors;
+  std::array<std::uint8_t, VirtioHeader::kSize> front;
+  std::size_t count = 0;
+  const auto add = [&](Bytes bytes) {
+    // writev only reads.
+    vectors[count++] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+  };
+  if (virtio_) {
+    header.write(front);
+    add(front);
+  }
+  add(first);
+  for (Bytes part : parts) add(part);
+  if (::writev(tun_.native_handle(), vectors.data(), static_cast<int>(count)) < 0) ++dropped_;
 }
 
 }  // namespace i3

@@ -110,8 +110,10 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
       [this](const Endpoint& from, MutBytes datagram) { host_->on_datagram(from, datagram); },
       [this] { turn(); });
   tun_ = std::make_unique<TunIo>(
-      io_, std::move(inherited_.tun[0]), [this](Frame frame) { host_->on_tun(frame); },
-      [this] { turn(); });
+      io_, TunQueue{std::move(inherited_.tun[0]), inherited_.virtio_header},
+      [this](Frame frame) { host_->on_tun(frame); }, [this] { turn(); });
+  underlay_->borrow_from(tun_->storage());
+  tun_->borrow_from(underlay_->storage());
   const std::string state = state_->read();
   host_ = std::make_unique<Host>(*identity_, clock_, random_, log_, *this, host_settings(state));
   state_->rewrite(host_->state_lines());
@@ -393,6 +395,7 @@ void Worker::finish_when_stopped() {
 
 // After every batch of work: what was gathered leaves, and the timer is set to what comes next.
 void Worker::turn() {
+  tun_->flush();
   underlay_->flush();
   if (!stopping_ && state_->wants_rewrite()) state_->rewrite(host_->state_lines());
   finish_when_stopped();

@@ -77,7 +77,7 @@ bool Coalescer::continues(const Group& group, const Group& next) {
   const Bytes a = group.packet, b = next.packet;
   const std::size_t transport = group.transport;
   if (group.headers != next.headers || group.push || next.each > group.each ||
-      group.payload != group.each * group.packets ||
+      group.payload != group.each * group.packets || group.packets == kMaxParts ||
       group.headers + group.payload + next.payload > kMostPacketBytes)
     return false;
   if (transport == kIpv4HeaderSize) {

@@ -18,6 +18,8 @@ class Coalescer {
  public:
   // The kernel cuts a UDP super-packet into no more than this.
   static constexpr std::size_t kMaxUdpSegments = 64;
+  // Of one super-packet of either kind.
+  static constexpr std::size_t kMaxParts = 128;
   // IP header without options or extensions, and TCP header with all its options.
   static constexpr std::size_t kMaxHeaders = kIpv6HeaderSize + 60;
 

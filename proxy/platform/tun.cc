@@ -67,4 +67,13 @@ TunDevice open_tun(const TunOptions& options) {
   return device;
 }
 
+TunOffloads enable_offloads(int queue) {
+#ifndef TUN_F_USO4
+  constexpr unsigned TUN_F_USO4 = 0x20, TUN_F_USO6 = 0x40;
+#endif
+  constexpr unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  if (::ioctl(queue, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0) return {true, true};
+  return {::ioctl(queue, TUNSETOFFLOAD, tcp) == 0, false};
+}
+
 }  // namespace i3

@@ -25,4 +25,12 @@ struct TunOptions {
 // 3, names the capability), name taken, no /dev/net/tun.
 TunDevice open_tun(const TunOptions& options);
 
+// What the kernel may give and take in one piece through a queue with virtio headers.
+struct TunOffloads {
+  bool tcp = false;  // TCP super-packets and partial checksums
+  bool udp = false;  // UDP super-packets (Linux 6.2)
+};
+// Switches on what the kernel has. Needs no privilege.
+TunOffloads enable_offloads(int queue);
+
 }  // namespace i3
