@@ -53,7 +53,9 @@ void SimNetwork::reboot(Nat nat) {
 
 void SimNetwork::open(Host host, const Endpoint& local, Receive receive) {
   const Nat nat = hosts_[host].nat;
-  (nat == kNoNat ? public_ : nats_[nat].inside)[local] = Open{host, std::move(receive)};
+  hosts_[host].opened.push_back(local);
+  (nat == kNoNat ? public_ : nats_[nat].inside)[local] =
+      Open{host, std::make_shared<const Receive>(std::move(receive))};
 }
 
 void SimNetwork::close(const Endpoint& local) {
@@ -94,18 +96,16 @@ void SimNetwork::send(Host host, const Endpoint& from, const Endpoint& to, Bytes
   if (!machine.alive) return;
   ++machine.sent.packets;
   machine.sent.bytes += message.size();
-  std::vector<std::uint8_t> copy(message.begin(), message.end());
-  if (machine.nat == kNoNat) return deliver(host, from, to, std::move(copy));
+  if (machine.nat == kNoNat) return deliver(host, from, to, message);
   NatBox& nat = nats_[machine.nat];
   if (auto neighbour = nat.inside.find(to); neighbour != nat.inside.end())
-    return transmit(host, neighbour->second.host, from, to, std::move(copy), nat.inside);
-  deliver(host, map_out(nat, from, to), to, std::move(copy));
+    return transmit(host, neighbour->second.host, from, to, message, nat.inside);
+  deliver(host, map_out(nat, from, to), to, message);
 }
 
-void SimNetwork::deliver(Host from_host, const Endpoint& from, const Endpoint& to,
-                         std::vector<std::uint8_t> message) {
+void SimNetwork::deliver(Host from_host, const Endpoint& from, const Endpoint& to, Bytes message) {
   if (auto open = public_.find(to); open != public_.end())
-    return transmit(from_host, open->second.host, from, to, std::move(message), public_);
+    return transmit(from_host, open->second.host, from, to, message, public_);
   auto found = nat_by_address_.find(to.address);
   if (found == nat_by_address_.end()) {
     if (tap_) tap_(from, to, message);
@@ -121,59 +121,106 @@ void SimNetwork::deliver(Host from_host, const Endpoint& from, const Endpoint& t
   }
   auto open = nat.inside.find(mapping->second.inside);
   if (open == nat.inside.end()) return;
-  transmit(from_host, open->second.host, from, mapping->second.inside, std::move(message),
-           nat.inside);
+  transmit(from_host, open->second.host, from, mapping->second.inside, message, nat.inside);
 }
 
 void SimNetwork::transmit(Host from_host, Host to_host, const Endpoint& from, const Endpoint& to,
-                          std::vector<std::uint8_t> message, std::map<Endpoint, Open>& table) {
+                          Bytes message, OpenTable& table) {
   const bool tapped = tap_ && tap_(from, to, message);
   const bool unlucky = loss_ > 0 && static_cast<double>(random_.below(1'000'000)) < loss_ * 1e6;
   if (tapped || unlucky || (blocked_ && blocked_(from_host, to_host))) {
     ++lost_;
     return;
   }
-  auto* where = &table;
-  push(now_ + latency(from_host, to_host), to_host, 0,
-       [this, from, to, to_host, where, bytes = std::move(message)]() mutable {
-         auto open = where->find(to);
-         if (open == where->end() || open->second.host != to_host) return;
-         ++hosts_[to_host].received.packets;
-         hosts_[to_host].received.bytes += bytes.size();
-         // A copy: the callback may replace or close the endpoint.
-         const Receive receive = open->second.receive;
-         receive(from, to, bytes);
-       });
+  Event& event = events_[allocate(now_ + latency(from_host, to_host), to_host)];
+  event.from = from;
+  event.to = to;
+  event.table = &table;
+  event.message.assign(message.begin(), message.end());
 }
 
-void SimNetwork::push(TimePoint when, Host host, Timer timer, std::function<void()> run) {
-  events_.push({std::max(when, now_), order_++, host, timer, std::move(run)});
+void SimNetwork::arrive(const Endpoint& from, const Endpoint& to, Host host, OpenTable& table,
+                        std::vector<std::uint8_t>& message) {
+  auto open = table.find(to);
+  if (open == table.end() || open->second.host != host) return;
+  ++hosts_[host].received.packets;
+  hosts_[host].received.bytes += message.size();
+  // Held here: the callback may replace or close the endpoint.
+  const auto receive = open->second.receive;
+  (*receive)(from, to, message);
+}
+
+std::uint32_t SimNetwork::allocate(TimePoint when, Host host) {
+  if (free_events_.empty()) {
+    free_events_.push_back(static_cast<std::uint32_t>(events_.size()));
+    events_.emplace_back();
+  }
+  const std::uint32_t place = free_events_.back();
+  free_events_.pop_back();
+  Event& event = events_[place];
+  event.waiting = true;
+  event.host = host;
+  due_.push_back({std::max(when, now_), order_++, place, event.generation});
+  std::push_heap(due_.begin(), due_.end(), std::greater<>());
+  return place;
+}
+
+void SimNetwork::release(std::uint32_t place) {
+  Event& event = events_[place];
+  event.waiting = false;
+  ++event.generation;
+  event.run = nullptr;
+  event.table = nullptr;
+  free_events_.push_back(place);
 }
 
 SimNetwork::Timer SimNetwork::at(Host host, TimePoint when, std::function<void()> callback) {
-  const Timer timer = next_timer_++;
-  push(when, host, timer, std::move(callback));
-  return timer;
+  const std::uint32_t place = allocate(when, host);
+  events_[place].run = std::move(callback);
+  return (Timer{place} + 1) << 32 | events_[place].generation;
 }
 
 void SimNetwork::cancel(Timer timer) {
-  if (timer != 0) cancelled_.insert(timer);
+  if (timer == 0) return;
+  const auto place = static_cast<std::uint32_t>((timer >> 32) - 1);
+  const Event& event = events_[place];
+  if (event.waiting && event.generation == static_cast<std::uint32_t>(timer)) release(place);
 }
 
 void SimNetwork::kill(Host host) {
-  hosts_[host].alive = false;
-  std::erase_if(public_, [&](const auto& entry) { return entry.second.host == host; });
-  for (NatBox& nat : nats_)
-    std::erase_if(nat.inside, [&](const auto& entry) { return entry.second.host == host; });
+  Machine& machine = hosts_[host];
+  machine.alive = false;
+  OpenTable& table = machine.nat == kNoNat ? public_ : nats_[machine.nat].inside;
+  for (const Endpoint& local : machine.opened)
+    if (auto open = table.find(local); open != table.end() && open->second.host == host)
+      table.erase(open);
+  machine.opened = {};
+}
+
+void SimNetwork::run_event(std::uint32_t place) {
+  Event& event = events_[place];
+  const Host host = event.host;
+  ++happened_;
+  if (event.table == nullptr) {
+    const auto run = std::move(event.run);
+    release(place);
+    if (hosts_[host].alive) run();
+    return;
+  }
+  // Not released before it was heard: what the callback sends takes other places.
+  if (hosts_[host].alive) arrive(event.from, event.to, host, *event.table, event.message);
+  release(place);
 }
 
 void SimNetwork::run_until(TimePoint when) {
-  while (!events_.empty() && events_.top().when <= when) {
-    Event event = std::move(const_cast<Event&>(events_.top()));
-    events_.pop();
-    now_ = event.when;
-    if (event.timer != 0 && cancelled_.erase(event.timer) != 0) continue;
-    if (hosts_[event.host].alive) event.run();
+  while (!due_.empty() && due_.front().when <= when) {
+    const Due next = due_.front();
+    std::pop_heap(due_.begin(), due_.end(), std::greater<>());
+    due_.pop_back();
+    const Event& event = events_[next.event];
+    if (!event.waiting || event.generation != next.generation) continue;
+    now_ = next.when;
+    run_event(next.event);
   }
   now_ = when;
 }

@@ -2,10 +2,10 @@
 // machines that die. Nothing here knows what the datagrams mean.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
-#include <queue>
-#include <set>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -55,7 +55,9 @@ class SimNetwork final : public Clock {
   // `from` should be open on `host`; it need not be, for forged source addresses.
   void send(Host host, const Endpoint& from, const Endpoint& to, Bytes message);
 
+  // Never 0. Not called if the host dies first.
   Timer at(Host host, TimePoint when, std::function<void()> callback);
+  // Of one that was called, cancelled or is 0: nothing.
   void cancel(Timer timer);
 
   // All its endpoints and timers are gone; what is on its way to it is lost.
@@ -87,6 +89,8 @@ class SimNetwork final : public Clock {
   const Traffic& sent(Host host) const { return hosts_[host].sent; }
   const Traffic& received(Host host) const { return hosts_[host].received; }
   std::uint64_t lost() const { return lost_; }
+  // Timers and arrivals so far.
+  std::uint64_t happened() const { return happened_; }
 
  private:
   static constexpr Nat kNoNat = ~Nat{0};
@@ -95,11 +99,13 @@ class SimNetwork final : public Clock {
     Nat nat = kNoNat;
     double x = 0, y = 0;
     Traffic sent, received;
+    std::vector<Endpoint> opened;
   };
   struct Open {
     Host host;
-    Receive receive;
+    std::shared_ptr<const Receive> receive;
   };
+  using OpenTable = std::unordered_map<Endpoint, Open>;
   struct Mapping {
     Endpoint inside;
     std::map<Endpoint, TimePoint> peers;  // to whom it sent, and when last
@@ -111,39 +117,53 @@ class SimNetwork final : public Clock {
     std::uint16_t next_port = 40000;
     std::map<std::uint16_t, Mapping> by_port;
     std::map<Endpoint, std::uint16_t> by_inside;
-    std::map<Endpoint, Open> inside;
+    OpenTable inside;
   };
+  // What happens: a timer's callback, or a datagram that arrives. Kept and used again, so that a
+  // datagram costs no allocation once the simulation has warmed up.
   struct Event {
+    std::uint32_t generation = 0;  // of this place, so that old timers' names mean nothing
+    bool waiting = false;
+    Host host = 0;
+    std::function<void()> run;  // a timer, or nothing
+    Endpoint from, to;
+    OpenTable* table = nullptr;
+    std::vector<std::uint8_t> message;
+  };
+  struct Due {
     TimePoint when;
     std::uint64_t order;
-    Host host;
-    Timer timer;  // 0: a datagram
-    std::function<void()> run;
-    bool operator>(const Event& other) const {
+    std::uint32_t event;
+    std::uint32_t generation;
+    bool operator>(const Due& other) const {
       return when != other.when ? when > other.when : order > other.order;
     }
   };
 
   Duration latency(Host from, Host to);
-  void deliver(Host from_host, const Endpoint& from, const Endpoint& to,
-               std::vector<std::uint8_t> message);
+  void deliver(Host from_host, const Endpoint& from, const Endpoint& to, Bytes message);
   void transmit(Host from_host, Host to_host, const Endpoint& from, const Endpoint& to,
-                std::vector<std::uint8_t> message, std::map<Endpoint, Open>& table);
+                Bytes message, OpenTable& table);
   Endpoint map_out(NatBox& nat, const Endpoint& inside, const Endpoint& to);
-  void push(TimePoint when, Host host, Timer timer, std::function<void()> run);
+  std::uint32_t allocate(TimePoint when, Host host);
+  void release(std::uint32_t event);
+  void run_event(std::uint32_t event);
+  void arrive(const Endpoint& from, const Endpoint& to, Host host, OpenTable& table,
+              std::vector<std::uint8_t>& message);
 
   std::uint64_t seed_;
   SeededRandom random_;
   TimePoint now_{std::chrono::hours(1)};
   std::chrono::nanoseconds wall_shift_{0};
   std::uint64_t order_ = 0;
-  Timer next_timer_ = 1;
-  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
-  std::set<Timer> cancelled_;
+  std::uint64_t happened_ = 0;
+  std::vector<Due> due_;  // a heap, the next one first
+  std::deque<Event> events_;
+  std::vector<std::uint32_t> free_events_;
   std::vector<Machine> hosts_;
-  std::vector<NatBox> nats_;
+  std::deque<NatBox> nats_;  // events point into them
   std::map<IpAddress, Nat> nat_by_address_;
-  std::map<Endpoint, Open> public_;
+  OpenTable public_;
   std::function<Duration(Host, Host)> latency_;
   std::function<bool(Host, Host)> blocked_;
   Tap tap_;

@@ -1,4 +1,4 @@
-// Owns a real NodeCore on a simulated machine, and rings of them with their invariants.
+// Owns a real NodeCore on a simulated machine.
 #pragma once
 
 #include <memory>
@@ -26,9 +26,19 @@ class SimNode final : private NodeIo {
   RingId id() const { return core_->chord()->id(); }
   void leave();
 
+  // A program on the same machine asks for the owner of `position`; nothing crosses the network
+  // between it and the node. `answer` is called once, with no contact if the node found none, and
+  // never if the node dies before.
+  using Answer = std::function<void(const std::vector<wire::NodeContact>& contacts)>;
+  void ask(RingId position, Answer answer);
+
+  // Called when the node has become a member, or is one no longer.
+  void watch(std::function<void()> on_membership) { on_membership_ = std::move(on_membership); }
+
  private:
   void send(const Endpoint& to, Bytes message) override;
   void arm();
+  void after_core();
 
   SimNetwork& network_;
   Endpoint at_;
@@ -39,42 +49,9 @@ class SimNode final : private NodeIo {
   std::unique_ptr<NodeCore> core_;
   SimNetwork::Timer timer_ = 0;
   TimePoint armed_ = kNever;
-};
-
-// Several nodes, with what must hold of all of them together.
-class SimRing {
- public:
-  explicit SimRing(SimNetwork& network) : network_(network) {}
-
-  // Node number n listens at an address of its own /24; it joins through `entries` earlier ones.
-  SimNode& add(std::size_t entries = 2, const SimNode::Change& change = {});
-  SimNode& add_joining(const std::vector<Endpoint>& join, const SimNode::Change& change = {});
-  Endpoint next_endpoint() const { return endpoint_of(number_); }
-  void kill(std::size_t index);
-  void leave(std::size_t index);
-
-  std::vector<std::unique_ptr<SimNode>>& nodes() { return nodes_; }
-  std::size_t size() const { return nodes_.size(); }
-  SimNode& operator[](std::size_t index) { return *nodes_[index]; }
-  SimNode& owner_of(RingId position);
-
-  // Why the ring is not ideal: one sentence about the first node that is wrong; empty if each has
-  // the right predecessor and the right successor list.
-  std::string fault() const;
-  // Why an invariant is broken that must hold at every moment once all have joined: each member
-  // has a live successor, and the first live successors form one ordered ring.
-  std::string broken() const;
-  bool ideal() const { return fault().empty(); }
-  // Each member's first successor and predecessor are right; lists may still lag behind.
-  bool neighbours_right() const;
-
- private:
-  static Endpoint endpoint_of(std::uint64_t number);
-  std::vector<const SimNode*> in_order() const;
-
-  SimNetwork& network_;
-  std::vector<std::unique_ptr<SimNode>> nodes_;
-  std::uint64_t number_ = 1;
+  bool was_member_ = false;
+  std::function<void()> on_membership_;
+  std::unordered_map<std::uint64_t, Answer> asked_;
 };
 
 }  // namespace i3::sim

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "proxy/host/host.hh"
-#include "sim/sim_node.hh"
+#include "sim/sim_ring.hh"
 
 namespace i3::sim {
 

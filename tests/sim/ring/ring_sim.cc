@@ -1,7 +1,7 @@
 // Rings of real node cores on simulated time: forming, healing, looking up, small rings, merging.
 #include <doctest/doctest.h>
 
-#include "sim/sim_node.hh"
+#include "sim/sim_ring.hh"
 
 using namespace i3;
 using namespace i3::sim;

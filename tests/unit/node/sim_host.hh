@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "overlay/wire/insert.hh"
-#include "sim/sim_node.hh"
+#include "sim/sim_ring.hh"
 
 namespace i3::sim {
 

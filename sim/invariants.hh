@@ -1,0 +1,66 @@
+// Owns what must hold of a ring at every moment (Zave 2017, section 3), checked on snapshots of
+// what all members believe. Knows nothing of nodes or networks, so a test can hand it a bad ring.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "overlay/base/id.hh"
+#include "overlay/base/time.hh"
+
+namespace i3::sim {
+
+// One member's beliefs.
+struct MemberView {
+  RingId id;
+  unsigned side = 0;  // members of different sides cannot talk now
+  bool alone = false;
+  std::optional<RingId> predecessor;
+  std::vector<RingId> successors;  // nearest first
+  std::vector<RingId> others;      // fingers and predecessors further back
+};
+
+// All members that live, in any order.
+struct RingSnapshot {
+  TimePoint at;
+  std::vector<MemberView> members;
+};
+
+// For how long after its death somebody may still believe in a member.
+struct BeliefBounds {
+  Duration neighbour = std::chrono::seconds(12);  // as its successor or predecessor
+  Duration list = std::chrono::seconds(60);       // further back in its successor list
+  Duration finger = std::chrono::seconds(240);    // anywhere
+};
+
+// One sentence about the first member that is wrong, per rule that is broken:
+//  - every member has a live entry in its successor list, or knows itself to be alone;
+//  - every list goes once round the ring at most, in order;
+//  - there is one ring (a cycle along first live successors), not none and not several;
+//  - it goes round the identifier circle once;
+//  - every other member leads into it.
+// With several sides each is judged by itself. `one_ring` false: rings that are about to merge are
+// allowed, the first two rules are not given up.
+std::vector<std::string> ring_faults(const RingSnapshot& snapshot, bool one_ring = true);
+
+// Remembers deaths to see who goes on believing in the dead.
+class BeliefChecker {
+ public:
+  explicit BeliefChecker(const BeliefBounds& bounds) : bounds_(bounds) {}
+
+  void died(RingId id, TimePoint now) { dead_[id] = now; }
+  void alive(RingId id) { dead_.erase(id); }
+  // At most one sentence for each bound.
+  std::vector<std::string> faults(const RingSnapshot& snapshot);
+  // The longest that a belief of each kind was seen to last.
+  const BeliefBounds& longest() const { return longest_; }
+
+ private:
+  BeliefBounds bounds_;
+  BeliefBounds longest_{Duration(0), Duration(0), Duration(0)};
+  std::unordered_map<RingId, TimePoint> dead_;
+};
+
+}  // namespace i3::sim
