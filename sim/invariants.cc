@@ -23,10 +23,10 @@ bool in_order(const MemberView& member) {
 
 using Places = std::unordered_map<RingId, std::size_t>;
 
-// The first successor that lives; oneself if alone.
+// The first successor that lives; oneself where there is no successor.
 std::size_t next_of(const RingSnapshot& snapshot, const Places& places, std::size_t at) {
   const MemberView& member = snapshot.members[at];
-  if (member.alone) return at;
+  if (member.successors.empty()) return at;
   for (const RingId id : member.successors) {
     auto found = places.find(id);
     if (found != places.end() && snapshot.members[found->second].side == member.side)
@@ -77,11 +77,15 @@ std::vector<std::string> ring_faults(const RingSnapshot& snapshot, bool one_ring
   Places places;
   for (std::size_t i = 0; i < snapshot.members.size(); ++i) places[snapshot.members[i].id] = i;
 
+  std::unordered_map<unsigned, std::size_t> members;  // by side
+  for (const MemberView& member : snapshot.members) ++members[member.side];
   std::vector<std::size_t> next(snapshot.members.size());
   bool dead_end = false, disorder = false;
   for (std::size_t i = 0; i < next.size(); ++i) {
     const MemberView& member = snapshot.members[i];
     next[i] = next_of(snapshot, places, i);
+    // The last one of all has nobody to name. How soon it notices is for BeliefChecker.
+    if (next[i] == kNone && members[member.side] == 1) next[i] = i;
     if (next[i] == kNone && !dead_end) {
       dead_end = true;
       faults.push_back(name(member) + " has no live successor among " +

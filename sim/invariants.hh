@@ -16,9 +16,8 @@ namespace i3::sim {
 struct MemberView {
   RingId id;
   unsigned side = 0;  // members of different sides cannot talk now
-  bool alone = false;
   std::optional<RingId> predecessor;
-  std::vector<RingId> successors;  // nearest first
+  std::vector<RingId> successors;  // nearest first; none: it takes itself for its successor
   std::vector<RingId> others;      // fingers and predecessors further back
 };
 
@@ -36,7 +35,8 @@ struct BeliefBounds {
 };
 
 // One sentence about the first member that is wrong, per rule that is broken:
-//  - every member has a live entry in its successor list, or knows itself to be alone;
+//  - every member has a live entry in its successor list, or an empty one (then it is its own
+//    successor, and a ring by itself), unless nobody else lives;
 //  - every list goes once round the ring at most, in order;
 //  - there is one ring (a cycle along first live successors), not none and not several;
 //  - it goes round the identifier circle once;

@@ -8,13 +8,13 @@ namespace i3::sim {
 
 std::uint64_t seed_or(std::uint64_t fallback) {
   const char* text = std::getenv("I3_SIM_SEED");
-  return text ? std::strtoull(text, nullptr, 10) : fallback;
-}
-
-SimNetwork::SimNetwork(std::uint64_t seed) : seed_(seed), random_(seed) {
+  const std::uint64_t seed = text ? std::strtoull(text, nullptr, 10) : fallback;
   std::printf("simulation seed %llu (repeat with I3_SIM_SEED)\n",
               static_cast<unsigned long long>(seed));
+  return seed;
 }
+
+SimNetwork::SimNetwork(std::uint64_t seed) : seed_(seed), random_(seed) {}
 
 WallTime SimNetwork::wall() const {
   constexpr std::chrono::seconds kBeginning{1'750'000'000};

@@ -16,7 +16,7 @@
 
 namespace i3::sim {
 
-// I3_SIM_SEED from the environment, else `fallback`.
+// I3_SIM_SEED from the environment, else `fallback`; says which.
 std::uint64_t seed_or(std::uint64_t fallback);
 
 // Discrete events in the order of their time, equal times in the order they were made, so that a
@@ -29,7 +29,6 @@ class SimNetwork final : public Clock {
   // `message` belongs to the callback for the call.
   using Receive = std::function<void(const Endpoint& from, const Endpoint& to, MutBytes message)>;
 
-  // Prints the seed.
   explicit SimNetwork(std::uint64_t seed);
 
   TimePoint now() const override { return now_; }

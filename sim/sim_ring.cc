@@ -75,7 +75,6 @@ RingSnapshot SimRing::snapshot(const std::function<unsigned(SimNetwork::Host)>& 
     MemberView member;
     member.id = id;
     if (side) member.side = side(node->host());
-    member.alone = view.alone();
     if (view.predecessor()) member.predecessor = view.predecessor()->id;
     for (const RingPeer& peer : view.successors()) member.successors.push_back(peer.id);
     for (const Finger& finger : view.fingers()) member.others.push_back(finger.peer.id);
