@@ -25,14 +25,11 @@ TransportKey::TransportKey(const SymmetricKey& key, Cipher cipher) {
     key_ = key;
     return;
   }
-  assert(crypto_aead_aes256gcm_is_available());
-  aes_ = std::make_unique<crypto_aead_aes256gcm_state>();
-  crypto_aead_aes256gcm_beforenm(aes_.get(), key.data());
+  aes_ = std::make_unique<AesGcm>(key);
 }
 
 TransportKey::~TransportKey() {
   sodium_memzero(key_.data(), key_.size());
-  if (aes_) sodium_memzero(aes_.get(), sizeof *aes_);
 }
 
 void TransportKey::encrypt(std::uint64_t counter, MutBytes text) const {
@@ -40,9 +37,7 @@ void TransportKey::encrypt(std::uint64_t counter, MutBytes text) const {
   const std::size_t size = text.size() - kTransportTag;
   std::uint8_t* tag = text.data() + size;
   if (aes_) {
-    const auto nonce = big_endian_nonce(counter);
-    crypto_aead_aes256gcm_encrypt_detached_afternm(text.data(), tag, nullptr, text.data(), size,
-                                                   nullptr, 0, nullptr, nonce.data(), aes_.get());
+    aes_->encrypt(big_endian_nonce(counter), text);
   } else {
     const auto nonce = little_endian_nonce(counter);
     crypto_aead_chacha20poly1305_ietf_encrypt_detached(text.data(), tag, nullptr, text.data(), size,
@@ -55,12 +50,7 @@ bool TransportKey::decrypt(std::uint64_t counter, MutBytes text) const {
   assert(text.size() >= kTransportTag);
   const std::size_t size = text.size() - kTransportTag;
   const std::uint8_t* tag = text.data() + size;
-  if (aes_) {
-    const auto nonce = big_endian_nonce(counter);
-    return crypto_aead_aes256gcm_decrypt_detached_afternm(text.data(), nullptr, text.data(), size,
-                                                          tag, nullptr, 0, nonce.data(),
-                                                          aes_.get()) == 0;
-  }
+  if (aes_) return aes_->decrypt(big_endian_nonce(counter), text);
   const auto nonce = little_endian_nonce(counter);
   return crypto_aead_chacha20poly1305_ietf_decrypt_detached(text.data(), nullptr, text.data(), size,
                                                             tag, nullptr, 0, nonce.data(),
