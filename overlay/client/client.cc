@@ -83,7 +83,7 @@ void Client::State::on_packet(const Endpoint& from, Bytes message, TimePoint now
     ++core.counters.malformed;
     return;
   }
-  switch (placer.check(packet->target(), from, now)) {
+  switch (placer.check(packet->target(), from)) {
     case Placer::Delivery::accepted:
       return core.events.on_packet(*packet, from, now);
     case Placer::Delivery::unknown_id:
@@ -284,6 +284,11 @@ void Client::network_changed(TimePoint now) {
   state_->entries.probe_all(now);
   state_->entries.on_timer(now);
   state_->placer.network_changed(now);
+  state_->settle(now);
+}
+
+void Client::verify(TimePoint now) {
+  state_->placer.verify(now);
   state_->settle(now);
 }
 

@@ -26,6 +26,7 @@ struct ClientOptions {
   std::uint32_t lifetime_ms = 30'000;
   std::size_t spare_private = 4;
   std::uint32_t public_rate_pps = 1'000;  // what the nodes let through to a public trigger
+  std::size_t replicas = 2;               // nodes besides the owner that keep each trigger
 
   static constexpr std::size_t kMaxEntries = 32;
 };
@@ -75,7 +76,8 @@ struct TriggerStatus {
   Endpoint address;
   wire::Label label;
   Duration age{};
-  std::string trouble;  // empty: none; else why it does not stand
+  std::vector<Endpoint> places;  // all nodes that hold it, the one above first
+  std::string trouble;           // empty: none; else why it does not stand
 };
 
 // Our address as the nodes that answered see it. Different answers mean a NAT whose mapping
@@ -158,6 +160,9 @@ class Client final : public OverlayAccess {
 
   // Addresses changed or the host woke up: probes and inserts again at once.
   void network_changed(TimePoint now) override;
+  // Peers fell silent, perhaps because a NAT forgot us: the nodes are asked at once, and where they
+  // see another address the triggers are inserted again. At most once a second.
+  void verify(TimePoint now) override;
   void set_families(bool have_v4, bool have_v6) override;  // call network_changed afterwards
   // Replaces the entry nodes after a reload; those that stay keep what is known of them.
   void set_entries(std::vector<EntryNode> entries, TimePoint now);

@@ -16,6 +16,30 @@ void Finder::look_up(TimePoint now) {
   begin(now);
 }
 
+void Finder::ask_again(TimePoint now) {
+  if (lookup_ || resume_ != kNever) return;
+  if (now - answered_ >= kAskedApart)
+    begin(now);
+  else
+    recheck_ = std::min(recheck_, answered_ + kAskedApart);
+}
+
+void Finder::recheck_soon(TimePoint now) {
+  if (lookup_) return;
+  recheck_ = now + backoff(core_.random, ++rechecks_, kLastRetry, kRecheck);
+  rechecks_ = std::min(rechecks_, 8u);
+}
+
+std::vector<wire::NodeContact> Finder::others() const {
+  std::vector<wire::NodeContact> others;
+  for (const wire::NodeContact& contact : contacts_) {
+    const bool target = target_ && contact.key == target_->contact.key;
+    const bool silent = last_silent_ && contact.owns(*last_silent_);
+    if (!target && !silent) others.push_back(contact);
+  }
+  return others;
+}
+
 void Finder::fail(TimePoint now, std::string why, Duration first, Duration most) {
   if (trouble_ != why)
     core_.log.warning("trigger_waits", {{"position", position_.hex()}, {"why", why}});
@@ -106,6 +130,7 @@ Finder::Outcome Finder::on_reply(const Endpoint& from, const wire::LookupReply& 
     return Outcome::same;  // asked again when its turn comes
   }
   lookup_.reset();
+  answered_ = now;
   contacts_ = reply.contacts;
   cache_.learn(contacts_);
   return choose(now);
@@ -131,6 +156,7 @@ Finder::Outcome Finder::choose(TimePoint now) {
   const Target& next = usable[silent_still ? silences_ % usable.size() : 0];
   redirects_ = 0;
   const bool same = target_ && target_->same(next);
+  if (!same) rechecks_ = 0;
   target_ = next;
   if (same) succeeded(now);
   return same ? Outcome::same : Outcome::new_target;

@@ -20,6 +20,7 @@ class Finder {
  public:
   static constexpr unsigned kMaxRedirects = 3;
   static constexpr Duration kRecheck = std::chrono::seconds(60);
+  static constexpr Duration kAskedApart = std::chrono::seconds(1);
 
   Finder(Core& core, NodeCache& cache, RingId position)
       : core_(core), cache_(cache), position_(position) {}
@@ -37,6 +38,12 @@ class Finder {
   void silent(TimePoint now);
   // The target says that another node owns the position.
   void redirect(const std::optional<wire::NodeContact>& contact, TimePoint now);
+  // Asks the ring now or soon, and keeps the target meanwhile.
+  void ask_again(TimePoint now);
+  // The next look-up comes sooner than usual, with growing pauses.
+  void recheck_soon(TimePoint now);
+  // Nodes that the ring named besides the target, nearest first; not the one that fell silent.
+  std::vector<wire::NodeContact> others() const;
   // The target took our trigger, or told its present contact.
   void succeeded(TimePoint now);
   void update(const wire::NodeContact& contact);
@@ -70,9 +77,11 @@ class Finder {
   std::optional<Endpoint> last_silent_;
   TimePoint resume_ = kNever;
   TimePoint recheck_ = kNever;
+  TimePoint answered_{};    // when the ring last said something
   unsigned failures_ = 0;   // in a row
   unsigned silences_ = 0;   // in a row
   unsigned redirects_ = 0;  // since the last look-up
+  unsigned rechecks_ = 0;   // sooner than usual, in a row
   std::string trouble_;
 };
 

@@ -28,6 +28,12 @@ void Keeper::drop(const Endpoint& address) {
   std::erase_if(nodes_, [&](const Node& node) { return node.at.address == address; });
 }
 
+void Keeper::hurry(TimePoint now) {
+  for (Node& node : nodes_)
+    if (node.nonce == 0 && node.strangers_until <= now && now - node.answered >= kShortest)
+      node.next = now;
+}
+
 std::vector<Keeper::Need> Keeper::on_timer(TimePoint now, const CountAt& count_at) {
   std::vector<Need> needs;
   for (std::size_t i = 0; i < nodes_.size();) {
@@ -38,7 +44,7 @@ std::vector<Keeper::Need> Keeper::on_timer(TimePoint now, const CountAt& count_a
     }
     const Count count = count_at(node.at.address);
     const bool lost = node.tries >= kTries;
-    if (lost || count.most == 0) {
+    if (lost || !count.wanted) {
       if (lost) needs.push_back({Need::What::lost, node.at.address});
       nodes_.erase(nodes_.begin() + static_cast<std::ptrdiff_t>(i));
       continue;
@@ -72,6 +78,7 @@ bool Keeper::on_refreshed(const Endpoint& from, const wire::Refreshed& refreshed
   ++core_.counters.refreshed;
   node->nonce = 0;
   node->tries = 0;
+  node->answered = now;
   if (refreshed.lifetime_ms) node->lifetime = std::chrono::milliseconds(refreshed.lifetime_ms);
   node->next = now + interval(*node);
   // What changed while the refresh was on its way may or may not be counted.
@@ -94,8 +101,10 @@ bool Keeper::on_refused(const Endpoint& from, const wire::Refused& refused, Time
   if (!node) return false;
   node->nonce = 0;
   node->tries = 0;
+  node->answered = now;
   node->next = now + interval(*node);
-  need = Need{Need::What::insert_again, from};
+  const bool moved = refused.reason == wire::Refusal::not_owner;
+  need = Need{moved ? Need::What::not_owner : Need::What::insert_again, from};
   return true;
 }
 

@@ -21,6 +21,7 @@ class Keeper {
   struct Count {
     std::size_t least = 0;
     std::size_t most = 0;
+    bool wanted = false;  // there are some that it is to go on holding
   };
   using CountAt = std::function<Count(const Endpoint&)>;
 
@@ -28,7 +29,8 @@ class Keeper {
   struct Need {
     enum class What {
       lost,           // the node fell silent
-      insert_again,   // it lacks some of ours, or does not know our token: after a new look-up
+      insert_again,   // it lacks some of ours, or does not know our token
+      not_owner,      // others own some of ours by now
       insert_singly,  // it holds some that we no longer know: without refreshes those expire
     };
     What what{};
@@ -39,6 +41,8 @@ class Keeper {
                 std::uint32_t lifetime_ms, TimePoint now);
   void drop(const Endpoint& address);
   void clear() { nodes_.clear(); }
+  // Refreshes now wherever none is out and the last answer is a second old.
+  void hurry(TimePoint now);
 
   std::vector<Need> on_timer(TimePoint now, const CountAt& count_at);
   // False: unsolicited. `need` is set if there is one.
@@ -56,6 +60,7 @@ class Keeper {
     TimePoint next{};
     std::uint64_t nonce = 0;  // 0: no refresh is out
     unsigned tries = 0;
+    TimePoint answered{};
     Count when_sent;
     TimePoint strangers_until{};  // until then refreshing would keep triggers we do not know
   };

@@ -12,11 +12,17 @@ class Observations {
  public:
   static constexpr std::size_t kMaxNodes = 16;
 
-  void note(const Endpoint& node, const Endpoint& seen) {
-    if (!seen.valid()) return;
-    words_.remove_if([&](const Word& word) { return word.node == node; });
+  // True if the same node saw another address before.
+  bool note(const Endpoint& node, const Endpoint& seen) {
+    if (!seen.valid()) return false;
+    bool other = false;
+    words_.remove_if([&](const Word& word) {
+      if (word.node == node) other = word.seen != seen;
+      return word.node == node;
+    });
     words_.push_front({node, seen});
     if (words_.size() > kMaxNodes) words_.pop_back();
+    return other;
   }
   void clear() { words_.clear(); }
 

@@ -36,6 +36,8 @@ class OverlayAccess {
   virtual std::string trouble() const = 0;
   virtual Observed observed() const = 0;
   virtual void network_changed(TimePoint now) = 0;
+  // Not for who keeps no triggers of its own.
+  virtual void verify(TimePoint) {}
   virtual void set_families(bool have_v4, bool have_v6) = 0;
 
   virtual void stop(TimePoint now) = 0;

@@ -20,39 +20,27 @@ Trigger& Placer::add(const Id& id, Use use, std::size_t home) {
   Trigger& trigger = triggers_[id];
   trigger.use = use;
   trigger.home = home;
-  want(id, trigger);
+  want_everywhere(id, trigger);
   return trigger;
-}
-
-// Puts the trigger in the queue for whatever it needs; what leaves goes first.
-void Placer::want(const Id& id, Trigger& trigger) {
-  if (trigger.busy) {
-    trigger.again = true;
-  } else if (!trigger.queued) {
-    trigger.queued = true;
-    auto& queue = homes_[trigger.home].queue;
-    if (trigger.leaving())
-      queue.push_front(id);
-    else
-      queue.push_back(id);
-  }
-}
-
-void Placer::want_home(std::size_t home) {
-  for (auto& [id, trigger] : triggers_)
-    if (trigger.home == home) want(id, trigger);
 }
 
 void Placer::erase(const Id& id) {
   const auto found = triggers_.find(id);
   if (found == triggers_.end()) return;
-  if (found->second.queued) std::erase(homes_[found->second.home].queue, id);
+  for (const Placement& placement : found->second.placements)
+    if (placement.queued)
+      std::erase(homes_[found->second.home].post(placement.at.address)->queue, id);
   spares_.erase(id);
   triggers_.erase(found);
 }
 
 void Placer::changed(const Id& id, const Trigger& trigger) {
   if (trigger.use == Use::public_id || trigger.use == Use::peer) changes_.push_back(id);
+}
+
+void Placer::path_changed(std::size_t home) {
+  for (const auto& [id, trigger] : triggers_)
+    if (trigger.home == home && trigger.stands()) changed(id, trigger);
 }
 
 std::vector<Id> Placer::take_changes() {
@@ -92,10 +80,11 @@ Id Placer::take(TimePoint now) {
     id = fresh_private();
     add(id, Use::peer, kPrivateHome);
   } else {
-    const auto standing = std::find_if(spares_.begin(), spares_.end(), [&](const Id& spare) {
-      return !triggers_.at(spare).placements.empty();
-    });
-    const auto best = standing == spares_.end() ? spares_.begin() : standing;
+    // One that stands in as many places as possible.
+    const auto best =
+        std::max_element(spares_.begin(), spares_.end(), [&](const Id& one, const Id& other) {
+          return path(one).nodes.size() < path(other).nodes.size();
+        });
     id = *best;
     spares_.erase(best);
     triggers_.at(id).use = Use::peer;
@@ -111,11 +100,8 @@ void Placer::release(const Id& id, TimePoint now) {
   if (trigger.leaving()) return;
   trigger.use = Use::leaving;
   spares_.erase(id);
-  if (trigger.queued) {
-    std::erase(homes_[kPrivateHome].queue, id);
-    trigger.queued = false;
-  }
-  want(id, trigger);
+  want_everywhere(id, trigger);
+  if (trigger.placements.empty()) erase(id);
   run(now);
 }
 
@@ -123,11 +109,19 @@ void Placer::network_changed(TimePoint now) {
   if (!started_ || stopping_) return;
   for (std::size_t i = 0; i < homes_.size(); ++i) {
     homes_[i].proofs.clear();
-    restart_home(i);
     homes_[i].finder.hurry(now);
-    want_home(i);
+    arrange(i, now);
+    for (Post& post : homes_[i].posts) {
+      post.resume = {};
+      restart(i, post);
+      want_all(i, post);
+    }
   }
   run(now);
+}
+
+void Placer::verify(TimePoint now) {
+  if (started_ && !stopping_) keeper_.hurry(now);
 }
 
 void Placer::entry_alive(TimePoint now) {
@@ -143,44 +137,49 @@ void Placer::stop(TimePoint now) {
   spares_.clear();
   for (Home& home : homes_) home.finder.stop();
   keeper_.clear();
+  std::vector<Id> nowhere;
   for (auto& [id, trigger] : triggers_) {
     trigger.use = Use::leaving;
-    want(id, trigger);
+    want_everywhere(id, trigger);
+    if (trigger.placements.empty()) nowhere.push_back(id);
   }
+  for (const Id& id : nowhere) erase(id);
   run(now);
 }
 
-Placer::Delivery Placer::check(const Id& id, const Endpoint& node, TimePoint now) const {
+Placer::Delivery Placer::check(const Id& id, const Endpoint& node) const {
   const auto found = triggers_.find(id);
   if (found == triggers_.end() || found->second.leaving()) return Delivery::unknown_id;
   const Home& home = homes_[found->second.home];
   const auto owns = [&](const wire::NodeContact& contact) { return contact.owns(node); };
-  const auto& placements = found->second.placements;
   const bool known =
-      std::any_of(placements.begin(), placements.end(),
-                  [&](const Placement& p) { return p.at.address == node || owns(p.at.contact); }) ||
-      std::any_of(home.replicas.begin(), home.replicas.end(), owns) || home.finder.knows(node) ||
-      std::any_of(home.recent.begin(), home.recent.end(),
-                  [&](const Recent& recent) { return recent.node == node && recent.until > now; });
+      std::any_of(home.posts.begin(), home.posts.end(),
+                  [&](const Post& p) { return p.at.address == node || owns(p.at.contact); }) ||
+      std::any_of(home.replicas.begin(), home.replicas.end(), owns) || home.finder.knows(node);
   return known ? Delivery::accepted : Delivery::unknown_node;
 }
 
+// The owner, then its replicas. Former nodes only until the owner has it: they lose it soon.
 wire::ReturnPath Placer::path(const Id& id) const {
   wire::ReturnPath path;
   path.id = id;
   const auto found = triggers_.find(id);
   if (found == triggers_.end() || found->second.leaving()) return path;
-  for (const Placement& placement : found->second.placements)
+  bool owner_has_it = false;
+  for (const Post& post : homes_[found->second.home].posts) {
+    const Placement* placement = found->second.at(post.at.address);
+    if (!placement || !placement->stands || (!post.active() && owner_has_it)) continue;
+    if (post.role == Post::Role::owner) owner_has_it = true;
     if (path.nodes.size() < wire::ReturnPath::kMaxNodes)
-      path.nodes.push_back({placement.at.contact, placement.label});
+      path.nodes.push_back({placement->at.contact, placement->label});
+  }
   return path;
 }
 
 bool Placer::ready() const {
   for (std::size_t i = 0; i < kPrivateHome; ++i) {
     const auto found = triggers_.find(homes_[i].prefix);
-    if (found != triggers_.end() && !found->second.leaving() && !found->second.placements.empty())
-      return true;
+    if (found != triggers_.end() && !found->second.leaving() && found->second.stands()) return true;
   }
   return false;
 }
@@ -188,8 +187,7 @@ bool Placer::ready() const {
 std::string Placer::trouble() const {
   for (std::size_t i = 0; i < kPrivateHome; ++i) {
     const auto found = triggers_.find(homes_[i].prefix);
-    if (found == triggers_.end() || found->second.placements.empty())
-      return homes_[i].finder.trouble();
+    if (found == triggers_.end() || !found->second.stands()) return homes_[i].finder.trouble();
   }
   return {};
 }
@@ -200,13 +198,18 @@ std::vector<TriggerStatus> Placer::status(TimePoint now) const {
     TriggerStatus status;
     status.id = id;
     status.use = trigger.use;
-    status.stands = !trigger.placements.empty();
+    status.stands = trigger.stands();
     if (status.stands) {
-      const Placement& placement = trigger.placements.front();
-      status.node = placement.at.contact;
-      status.address = placement.at.address;
-      status.label = placement.label;
-      status.age = now - placement.since;
+      for (const Post& post : homes_[trigger.home].posts) {
+        const Placement* placement = trigger.at(post.at.address);
+        if (!placement || !placement->stands) continue;
+        status.places.push_back(post.at.address);
+        if (status.node) continue;
+        status.node = placement->at.contact;
+        status.address = placement->at.address;
+        status.label = placement->label;
+        status.age = now - placement->since;
+      }
     } else {
       status.trouble = homes_[trigger.home].finder.trouble();
       if (status.trouble.empty()) status.trouble = "is being inserted";

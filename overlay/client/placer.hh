@@ -14,41 +14,76 @@
 
 namespace i3::client {
 
-// A trigger at one node.
+// A trigger at one node: on its way there, or standing.
 struct Placement {
   Target at;
-  wire::Label label;
+  wire::Label label;  // from here on: while it stands
   TimePoint since{};
+  bool stands = false;
+  bool maybe_stored = false;  // the node may hold it, whether or not it said so
+  bool queued = false;        // waits for an operation
+  bool busy = false;          // an operation is under way
+  bool again = false;         // another one when that ends
 };
 
 struct Trigger {
   TriggerStatus::Use use{};
   std::size_t home = 0;               // index of its prefix
-  std::vector<Placement> placements;  // where it stands; at most one for now
-  bool maybe_stored = false;          // a node may hold it, whether or not it said so
-  bool queued = false;                // waits for an operation
-  bool busy = false;                  // an operation is under way
-  bool again = false;                 // another one when that ends
+  std::vector<Placement> placements;  // one for each post of its home, in no order
 
   bool leaving() const { return use == TriggerStatus::Use::leaving; }
+  bool stands() const {
+    return std::any_of(placements.begin(), placements.end(),
+                       [](const Placement& p) { return p.stands; });
+  }
+  Placement* at(const Endpoint& address) {
+    for (Placement& placement : placements)
+      if (placement.at.address == address) return &placement;
+    return nullptr;
+  }
+  const Placement* at(const Endpoint& address) const {
+    return const_cast<Trigger*>(this)->at(address);
+  }
+};
+
+// A node that keeps, or kept, the triggers of one prefix.
+struct Post {
+  enum class Role : std::uint8_t { owner, replica, former };
+
+  Target at;
+  Role role{};
+  bool owns_by_its_word = false;  // it named its replicas, as only the owner does
+  std::deque<Id> queue;           // triggers that wait for an operation there
+  std::size_t in_flight = 0;
+  // Nodes bound the signatures they check for one address; what goes beyond stays unanswered.
+  TokenBucket pace{50, 100};
+  TimePoint paced_until = kNever;
+  TimePoint heard{};  // when it answered last
+  unsigned failures = 0;
+  TimePoint resume{};        // a replica that failed is left alone until then
+  TimePoint until = kNever;  // a former one: what it holds has run out then
+
+  bool active() const { return role != Role::former; }
 };
 
 // The way of an insertion: 1 find the node  2 ask without proof  3 challenge  4 insert with proof
 // 5 inserted, kept from then on. A cookie is kept for its prefix, so the next ones start at 4.
+// All that happens at the owner and at its replicas, each by itself, so that a trigger outlives the
+// node that holds it (docs/DESIGN.md, decision 8).
 class Placer {
  public:
   static constexpr unsigned kTries = 4;          // of one message before its node counts as silent
   static constexpr unsigned kMaxChallenges = 4;  // for one operation
   static constexpr unsigned kMaxStale = 64;      // for one operation
-  static constexpr std::size_t kWindow = 16;     // operations of one prefix at a time
-  // Nodes bound the signatures they check for one address; what goes beyond stays unanswered.
-  static constexpr double kProofsPerSecond = 50, kProofBurst = 100;
+  static constexpr std::size_t kWindow = 16;     // operations of one prefix at one node at a time
+  static constexpr std::size_t kMaxPosts = 8;    // of one prefix, former ones included
   static constexpr Duration kPause = std::chrono::milliseconds(20);
   static constexpr Duration kCookieLifetime = std::chrono::seconds(55);
   static constexpr Duration kHeldRecently = std::chrono::seconds(60);
   static constexpr Duration kStopWithin = std::chrono::seconds(1);
   static constexpr Duration kFirstQuotaPause = std::chrono::seconds(5);
   static constexpr Duration kLastQuotaPause = std::chrono::seconds(60);
+  static constexpr Duration kFirstReplicaPause = std::chrono::seconds(1);
 
   Placer(Core& core, Entries& entries, NodeCache& cache, Observations& observations);
 
@@ -56,6 +91,9 @@ class Placer {
   Id take(TimePoint now);
   void release(const Id& id, TimePoint now);
   void network_changed(TimePoint now);
+  // Something may be wrong between us and the nodes: asks all of them whether they still hold what
+  // is ours, as a refresh does. Cheap, and at most once a second.
+  void verify(TimePoint now);
   void entry_alive(TimePoint now);
   void stop(TimePoint now);
   bool stopped() const { return stopping_ && triggers_.empty(); }
@@ -70,7 +108,7 @@ class Placer {
   TimePoint deadline() const;
 
   enum class Delivery { accepted, unknown_id, unknown_node };
-  Delivery check(const Id& id, const Endpoint& node, TimePoint now) const;
+  Delivery check(const Id& id, const Endpoint& node) const;
   wire::ReturnPath path(const Id& id) const;
   bool ready() const;
   std::string trouble() const;
@@ -90,26 +128,27 @@ class Placer {
     Endpoint observed;
     TimePoint expires{};
   };
-  struct Recent {
-    Endpoint node;
-    TimePoint until{};  // of `heard`: when
-  };
-  // One prefix: all triggers under it live at the same node.
+  // One prefix: all triggers under it live at the same nodes.
   struct Home {
     Home(Core& core, NodeCache& cache, std::uint32_t its_salt, const Id& its_prefix)
         : salt(its_salt), prefix(its_prefix), finder(core, cache, its_prefix.ring()) {}
     std::uint32_t salt;
     Id prefix;
     Finder finder;
-    std::deque<Id> queue;
-    std::size_t in_flight = 0;
+    std::vector<Post> posts;                  // the owner, its replicas, then former ones
     std::vector<Proof> proofs;                // at most kMaxProofs
-    std::vector<wire::NodeContact> replicas;  // as the owner named them
-    Recent heard;                             // the node that answered last, and when
-    std::vector<Recent> recent;               // nodes that held its triggers; at most kMaxRecent
+    std::vector<wire::NodeContact> replicas;  // as the ring or the owner named them
+
+    Post* post(const Endpoint& address) {
+      for (Post& post : posts)
+        if (post.at.address == address) return &post;
+      return nullptr;
+    }
+    const Post* owner() const {
+      return !posts.empty() && posts.front().role == Post::Role::owner ? &posts.front() : nullptr;
+    }
   };
-  static constexpr std::size_t kMaxProofs = 4;
-  static constexpr std::size_t kMaxRecent = 4;
+  static constexpr std::size_t kMaxProofs = 6;
   static constexpr std::size_t kPrivateHome = std::size(kPublicSalts);
 
   struct Operation {
@@ -131,32 +170,46 @@ class Placer {
   Trigger& add(const Id& id, TriggerStatus::Use use, std::size_t home);
   void top_up(TimePoint now);
   Id fresh_private();
-  void want(const Id& id, Trigger& trigger);
-  void erase(const Id& id);
   void changed(const Id& id, const Trigger& trigger);
-  void want_home(std::size_t home);
+  void path_changed(std::size_t home);  // of all its triggers that stand
+  void erase(const Id& id);
+
+  // placer_posts.cc: which nodes
+  void arrange(std::size_t home, TimePoint now);
+  void retire(std::size_t home, Post& post, TimePoint now);
+  void drop_post(std::size_t home, std::size_t post);
+  void drop_former(TimePoint now);
+  void want(const Id& id, Trigger& trigger, Post& post);
+  void want_everywhere(const Id& id, Trigger& trigger);
+  void want_all(std::size_t home, Post& post);
+  void confirm_owner(std::size_t home, TimePoint now);
+  void not_owner(std::size_t home, Post& post, const std::optional<wire::NodeContact>& owner,
+                 TimePoint now);
+  void fail(std::size_t home, Post& post, TimePoint now, std::string why,
+            Duration first = kFirstRetry, Duration most = kLastRetry);
+  void node_lost(const Endpoint& address, TimePoint now);
+  void meet(const Keeper::Need& need, TimePoint now);
   Keeper::Count count_at(const Endpoint& address) const;
 
+  // placer_operations.cc: what happens at one of them
   void run(TimePoint now);
-  bool start_next(std::size_t home, TimePoint now);
+  bool start_next(std::size_t home, Post& post, TimePoint now);
   std::uint64_t fresh_nonce();
   void transmit(std::uint64_t nonce, Operation& operation, TimePoint now);
   void transmit_anew(Operations::iterator operation, TimePoint now);
   void give_sequence(Operation& operation, TimePoint now);
   Operations::iterator find(const Endpoint& from, std::uint64_t nonce);
   void finish(Operations::iterator operation);
-  // Ends the insertions under way for a prefix; they start over when there is a target again.
-  void restart_home(std::size_t home);
+  // Ends the insertions under way there; with `anew` they wait for their turn again.
+  void restart(std::size_t home, Post& post, bool anew = true);
   void refused_insert(Operations::iterator found, const wire::Refused& refused, TimePoint now);
   void refused_as_stale(Operations::iterator found, TimePoint now);
   void removal_done(Operations::iterator found);
-  void place(Home& home, const Id& id, const Target& at, wire::Label label, TimePoint now);
+  void forget_placement(const Id& id, const Endpoint& address);
+  void place(Post& post, const Id& id, wire::Label label, TimePoint now);
   const Proof* proof_for(const Home& home, const Target& at, TimePoint now) const;
   void forget_proof(Home& home, const Endpoint& address);
-
   void unanswered(Operations::iterator found, TimePoint now);
-  void node_lost(const Endpoint& address, TimePoint now);
-  void meet(const Keeper::Need& need, TimePoint now);
 
   Core& core_;
   Entries& entries_;
@@ -170,8 +223,6 @@ class Placer {
   std::vector<Id> changes_;
   std::uint64_t last_sequence_ = 0;
   Duration sequence_offset_{};  // how far a node showed our clock to be behind
-  TokenBucket pace_{kProofsPerSecond, kProofBurst};
-  TimePoint paced_until_ = kNever;
   bool started_ = false;
   bool stopping_ = false;
   TimePoint stop_by_ = kNever;

@@ -1,80 +1,73 @@
-// The operations of placer.hh, in the order of an insertion.
+// The operations of placer.hh at one node, in the order of an insertion.
 #include "overlay/client/placer.hh"
 
 namespace i3::client {
-
-// 1 find the node
-
-bool Placer::on_lookup_reply(const Endpoint& from, const wire::LookupReply& reply, TimePoint now) {
-  for (std::size_t i = 0; i < homes_.size(); ++i) {
-    const auto outcome = homes_[i].finder.on_reply(from, reply, now);
-    if (outcome == Finder::Outcome::unsolicited) continue;
-    if (outcome == Finder::Outcome::new_target) {
-      restart_home(i);
-      want_home(i);
-    }
-    run(now);
-    return true;
-  }
-  return false;
-}
-
-void Placer::restart_home(std::size_t home) {
-  for (auto operation = operations_.begin(); operation != operations_.end();) {
-    const auto next = std::next(operation);
-    if (operation->second.home == home && !operation->second.remove) {
-      const Id id = operation->second.id;
-      finish(operation);
-      want(id, triggers_.at(id));
-    }
-    operation = next;
-  }
-}
 
 // 2 ask without proof, or go straight to 4 where a cookie is at hand
 
 void Placer::run(TimePoint now) {
   if (!started_) return;
   for (std::size_t i = 0; i < homes_.size(); ++i)
-    while (start_next(i, now)) {
-    }
+    for (Post& post : homes_[i].posts)
+      while (start_next(i, post, now)) {
+      }
 }
 
 // True if the front of the queue was dealt with.
-bool Placer::start_next(std::size_t index, TimePoint now) {
+bool Placer::start_next(std::size_t index, Post& post, TimePoint now) {
   Home& home = homes_[index];
-  if (home.queue.empty()) return false;
-  const Id id = home.queue.front();
+  if (post.queue.empty()) return false;
+  const Id id = post.queue.front();
   Trigger& trigger = triggers_.at(id);
+  Placement& placement = *trigger.at(post.at.address);
+  const bool remove = trigger.leaving();
+  if (remove ? !placement.maybe_stored : !post.active()) {
+    post.queue.pop_front();
+    placement.queued = false;
+    if (!placement.maybe_stored) forget_placement(id, post.at.address);
+    return true;
+  }
+  if (!remove) {
+    // While the owner is looked up anew nothing more goes to the old one.
+    const auto& owner = home.finder.target();
+    if (post.role == Post::Role::owner && !(owner && owner->address == post.at.address))
+      return false;
+    if (post.resume > now) return false;
+  }
+  const Proof* proof = proof_for(home, post.at, now);
+  // One asks for the challenge that serves them all.
+  if (post.in_flight >= (proof ? kWindow : 1)) return false;
+  if (proof && !remove && !post.pace.take(now)) {
+    post.paced_until = now + kPause;
+    return false;
+  }
+  post.queue.pop_front();
+  placement.queued = false;
+  placement.busy = true;
+  ++post.in_flight;
   Operation operation;
   operation.id = id;
   operation.home = index;
-  operation.remove = trigger.leaving();
-  if (operation.remove && !trigger.placements.empty())
-    operation.at = trigger.placements.front().at;
-  else if (home.finder.target())
-    operation.at = *home.finder.target();
-  const bool nowhere = operation.at.address.port == 0;
-  if (operation.remove && (nowhere || !trigger.maybe_stored)) {
-    erase(id);
-    return true;
-  }
-  const Proof* proof = nowhere ? nullptr : proof_for(home, operation.at, now);
-  // One asks for the challenge that serves them all.
-  if (nowhere || home.in_flight >= (proof ? kWindow : 1)) return false;
-  if (proof && !operation.remove && !pace_.take(now)) {
-    paced_until_ = now + kPause;
-    return false;
-  }
-  home.queue.pop_front();
-  trigger.queued = false;
-  trigger.busy = true;
-  ++home.in_flight;
+  operation.at = post.at;
+  operation.remove = remove;
   if (proof) operation.proof = *proof;
   give_sequence(operation, now);
   const std::uint64_t nonce = fresh_nonce();
   transmit(nonce, operations_[nonce] = std::move(operation), now);
   return true;
+}
+
+void Placer::restart(std::size_t home, Post& post, bool anew) {
+  for (auto operation = operations_.begin(); operation != operations_.end();) {
+    const auto next = std::next(operation);
+    const Operation& one = operation->second;
+    if (one.home == home && one.at.address == post.at.address && !one.remove) {
+      const Id id = one.id;
+      finish(operation);
+      if (anew) want(id, triggers_.at(id), post);
+    }
+    operation = next;
+  }
 }
 
 const Placer::Proof* Placer::proof_for(const Home& home, const Target& at, TimePoint now) const {
@@ -113,7 +106,7 @@ void Placer::transmit(std::uint64_t nonce, Operation& operation, TimePoint now) 
     core_.send(operation.at.address, insert);
     return;
   }
-  triggers_.at(operation.id).maybe_stored = true;
+  triggers_.at(operation.id).at(operation.at.address)->maybe_stored = true;
   std::array<std::uint8_t, wire::kMaxMessage> buffer;
   Writer writer(buffer);
   insert.write_proof(writer, core_.identity, operation.proof->cookie, operation.proof->observed,
@@ -144,12 +137,14 @@ Placer::Operations::iterator Placer::find(const Endpoint& from, std::uint64_t no
 }
 
 void Placer::finish(Operations::iterator found) {
-  Trigger& trigger = triggers_.at(found->second.id);
   const Id id = found->second.id;
-  --homes_[found->second.home].in_flight;
+  Trigger& trigger = triggers_.at(id);
+  Post& post = *homes_[found->second.home].post(found->second.at.address);
+  Placement& placement = *trigger.at(post.at.address);
   operations_.erase(found);
-  trigger.busy = false;
-  if (std::exchange(trigger.again, false)) want(id, trigger);
+  --post.in_flight;
+  placement.busy = false;
+  if (std::exchange(placement.again, false)) want(id, trigger, post);
 }
 
 // 3 challenge
@@ -164,20 +159,20 @@ bool Placer::on_challenge(const Endpoint& from, const wire::Challenge& challenge
     return true;  // the right answer may still come; else the node counts as silent
   }
   ++core_.counters.challenges;
-  home.heard = {from, now};
-  observations_.note(from, challenge.observed);
+  Post& post = *home.post(from);
+  post.heard = now;
+  // One NAT lets go of all its bindings at once.
+  if (observations_.note(from, challenge.observed)) keeper_.hurry(now);
   if (++operation.challenges > kMaxChallenges) {
-    if (operation.remove) {
+    if (operation.remove)
       removal_done(found);
-    } else {
-      home.finder.fail(now, "its node challenges without end");
-      restart_home(operation.home);
-    }
+    else
+      fail(operation.home, post, now, "its node challenges without end");
     run(now);
     return true;
   }
   // Its place may be another one than the ring said when it was looked up.
-  operation.at.contact = challenge.contact;
+  operation.at.contact = post.at.contact = challenge.contact;
   home.finder.update(challenge.contact);
   operation.proof = Proof{challenge.contact.key, from, challenge.cookie, challenge.observed,
                           now + kCookieLifetime};
@@ -196,49 +191,63 @@ bool Placer::on_inserted(const Endpoint& from, const wire::Inserted& inserted, T
   if (found == operations_.end() || !found->second.proof || found->second.id != inserted.id)
     return false;
   ++core_.counters.inserted;
-  homes_[found->second.home].heard = {from, now};
+  const std::size_t index = found->second.home;
+  Home& home = homes_[index];
+  Post& post = *home.post(from);
+  post.heard = now;
+  post.failures = 0;
   if (found->second.remove) {
     removal_done(found);
-  } else {
-    Home& home = homes_[found->second.home];
-    const Target at = found->second.at;
-    home.replicas = inserted.replicas;
-    cache_.learn(inserted.replicas);
-    keeper_.inserted(at, inserted.token, inserted.lifetime_ms, now);
-    place(home, inserted.id, at, inserted.label, now);
+    run(now);
+    return true;
+  }
+  keeper_.inserted(post.at, inserted.token, inserted.lifetime_ms, now);
+  place(post, inserted.id, inserted.label, now);
+  finish(found);
+  cache_.learn(inserted.replicas);
+  if (!inserted.replicas.empty()) post.owns_by_its_word = true;
+  if (post.role == Post::Role::owner) {
     home.finder.succeeded(now);
-    finish(found);
+    if (!inserted.replicas.empty() && home.replicas != inserted.replicas) {
+      home.replicas = inserted.replicas;
+      arrange(index, now);
+    }
+  } else if (!inserted.replicas.empty() && post.role == Post::Role::replica) {
+    home.finder.ask_again(now);  // it says that it is the owner
   }
   run(now);
   return true;
 }
 
-void Placer::place(Home& home, const Id& id, const Target& at, wire::Label label, TimePoint now) {
+void Placer::place(Post& post, const Id& id, wire::Label label, TimePoint now) {
   Trigger& trigger = triggers_.at(id);
-  auto& placements = trigger.placements;
-  if (!placements.empty()) {
-    Placement& placement = placements.front();
-    const bool same = placement.at.address == at.address && placement.label == label &&
-                      placement.at.contact == at.contact;
-    if (placement.at.address != at.address) {
-      std::erase_if(home.recent, [&](const Recent& r) { return r.node == placement.at.address; });
-      if (home.recent.size() >= kMaxRecent) home.recent.erase(home.recent.begin());
-      home.recent.push_back({placement.at.address, now + kHeldRecently});
-    }
-    placement.at = at;
-    if (same) return;
-    placement.label = label;
-    placement.since = now;
-  } else {
-    placements.push_back({at, label, now});
-  }
+  Placement& placement = *trigger.at(post.at.address);
+  const bool same =
+      placement.stands && placement.label == label && placement.at.contact == post.at.contact;
+  placement.at = post.at;
+  if (same) return;
+  placement.label = label;
+  placement.since = now;
+  placement.stands = true;
   changed(id, trigger);
 }
 
 void Placer::removal_done(Operations::iterator found) {
   const Id id = found->second.id;
+  const Endpoint address = found->second.at.address;
   finish(found);
-  erase(id);
+  Post& post = *homes_[triggers_.at(id).home].post(address);
+  Placement& placement = *triggers_.at(id).at(address);
+  if (std::exchange(placement.queued, false)) std::erase(post.queue, id);
+  forget_placement(id, address);
+}
+
+// A trigger that leaves is gone with the last of them.
+void Placer::forget_placement(const Id& id, const Endpoint& address) {
+  const auto found = triggers_.find(id);
+  Trigger& trigger = found->second;
+  std::erase_if(trigger.placements, [&](const Placement& p) { return p.at.address == address; });
+  if (trigger.leaving() && trigger.placements.empty()) erase(id);
 }
 
 // Refusals and silence
@@ -264,29 +273,26 @@ void Placer::refused_insert(Operations::iterator found, const wire::Refused& ref
   using wire::Refusal;
   Operation& operation = found->second;
   const std::size_t index = operation.home;
-  Finder& finder = homes_[index].finder;
+  Post& post = *homes_[index].post(operation.at.address);
+  post.heard = now;
   if (refused.reason == Refusal::stale) return refused_as_stale(found, now);
   // Nothing there to remove, or nothing more that we could do about it.
   if (operation.remove) return removal_done(found);
   switch (refused.reason) {
     case Refusal::not_owner:
-      finder.redirect(refused.contact, now);
-      break;
+      return not_owner(index, post, refused.contact, now);
     case Refusal::quota:
-      finder.fail(now, "the node refuses: too many triggers of this key or address",
+      return fail(index, post, now, "the node refuses: too many triggers of this key or address",
                   kFirstQuotaPause, kLastQuotaPause);
-      break;
     case Refusal::full:
-      finder.fail(now, "the node refuses: its table is full", kFirstQuotaPause, kLastQuotaPause);
-      break;
+      return fail(index, post, now, "the node refuses: its table is full", kFirstQuotaPause,
+                  kLastQuotaPause);
     case Refusal::not_ready:
-      finder.fail(now, "the node has not joined its ring");
-      break;
+      return fail(index, post, now, "the node has not joined its ring");
     default:
       forget_proof(homes_[index], operation.at.address);
-      finder.fail(now, "the node refuses our proof");
+      fail(index, post, now, "the node refuses our proof");
   }
-  restart_home(index);
 }
 
 // The clock is behind an earlier run's: jumps ahead, twice as far each time, for the refusal does
@@ -296,10 +302,9 @@ void Placer::refused_as_stale(Operations::iterator found, TimePoint now) {
   constexpr Duration kFarthestJump = std::chrono::hours(24 * 365 * 130);
   Operation& operation = found->second;
   if (++operation.stale > kMaxStale) {
-    const std::size_t home = operation.home;
     if (operation.remove) return removal_done(found);
-    homes_[home].finder.fail(now, "the node calls every sequence number stale");
-    return restart_home(home);
+    return fail(operation.home, *homes_[operation.home].post(operation.at.address), now,
+                "the node calls every sequence number stale");
   }
   // Of several refused at once, only the first moves the clock.
   if (operation.offset == sequence_offset_) {
@@ -314,64 +319,11 @@ void Placer::refused_as_stale(Operations::iterator found, TimePoint now) {
 void Placer::unanswered(Operations::iterator found, TimePoint now) {
   const Operation operation = found->second;
   if (operation.remove) return removal_done(found);
+  Post& post = *homes_[operation.home].post(operation.at.address);
   finish(found);
-  want(operation.id, triggers_.at(operation.id));
+  want(operation.id, triggers_.at(operation.id), post);
   // It answered others in the meantime: alive, but has enough of us for the moment.
-  const Recent& heard = homes_[operation.home].heard;
-  const bool alive = heard.node == operation.at.address && heard.until >= operation.first_sent;
-  if (!alive) node_lost(operation.at.address, now);
-}
-
-void Placer::node_lost(const Endpoint& address, TimePoint now) {
-  ++core_.counters.lost_nodes;
-  core_.log.warning("node_of_triggers_silent", {{"address", address.text()}});
-  keeper_.drop(address);
-  entries_.suspect(address, now);
-  std::vector<Id> gone;
-  for (auto& [id, trigger] : triggers_) {
-    const auto lost = std::erase_if(trigger.placements,
-                                    [&](const Placement& p) { return p.at.address == address; });
-    if (!lost) continue;
-    changed(id, trigger);
-    if (!trigger.leaving())
-      want(id, trigger);
-    else if (!trigger.busy)
-      gone.push_back(id);
-  }
-  for (const Id& id : gone) erase(id);
-  for (std::size_t i = 0; i < homes_.size(); ++i) {
-    forget_proof(homes_[i], address);
-    const auto& target = homes_[i].finder.target();
-    if (stopping_ || !target || target->address != address) continue;
-    homes_[i].finder.silent(now);
-    restart_home(i);
-  }
-}
-
-void Placer::meet(const Keeper::Need& need, TimePoint now) {
-  if (need.what == Keeper::Need::What::lost) return node_lost(need.address, now);
-  for (auto& [id, trigger] : triggers_) {
-    const bool there =
-        std::any_of(trigger.placements.begin(), trigger.placements.end(),
-                    [&](const Placement& p) { return p.at.address == need.address; });
-    if (!there || trigger.leaving()) continue;
-    want(id, trigger);
-    Home& home = homes_[trigger.home];
-    if (need.what != Keeper::Need::What::insert_again) continue;
-    forget_proof(home, need.address);
-    if (home.finder.target()) home.finder.look_up(now);
-  }
-}
-
-Keeper::Count Placer::count_at(const Endpoint& address) const {
-  Keeper::Count count;
-  for (const auto& [id, trigger] : triggers_) {
-    const bool stands = std::any_of(trigger.placements.begin(), trigger.placements.end(),
-                                    [&](const Placement& p) { return p.at.address == address; });
-    if (stands && !trigger.leaving()) ++count.least;
-    if (stands || trigger.busy) ++count.most;
-  }
-  return count;
+  if (post.heard < operation.first_sent) node_lost(operation.at.address, now);
 }
 
 bool Placer::on_refreshed(const Endpoint& from, const wire::Refreshed& refreshed, TimePoint now) {
@@ -388,7 +340,7 @@ void Placer::on_timer(TimePoint now) {
   if (stop_by_ <= now) {
     operations_.clear();
     triggers_.clear();
-    for (Home& home : homes_) home.queue.clear();
+    for (Home& home : homes_) home.posts.clear();
     stop_by_ = kNever;
     return;
   }
@@ -406,15 +358,27 @@ void Placer::on_timer(TimePoint now) {
     }
     unanswered(found, now);
   }
-  if (paced_until_ <= now) paced_until_ = kNever;
-  for (Home& home : homes_) home.finder.on_timer(now, entries_);
+  drop_former(now);
+  for (Home& home : homes_) {
+    home.finder.on_timer(now, entries_);
+    for (Post& post : home.posts) {
+      if (post.paced_until <= now) post.paced_until = kNever;
+      if (post.resume <= now) post.resume = {};
+    }
+  }
   run(now);
 }
 
 TimePoint Placer::deadline() const {
-  TimePoint first = std::min({keeper_.deadline(), stop_by_, paced_until_});
+  TimePoint first = std::min(keeper_.deadline(), stop_by_);
   if (!started_ || stopped()) return kNever;
-  for (const Home& home : homes_) first = std::min(first, home.finder.deadline());
+  for (const Home& home : homes_) {
+    first = std::min(first, home.finder.deadline());
+    for (const Post& post : home.posts) {
+      first = std::min({first, post.paced_until, post.until});
+      if (!post.queue.empty() && post.resume != TimePoint{}) first = std::min(first, post.resume);
+    }
+  }
   for (const auto& [nonce, operation] : operations_) first = std::min(first, operation.deadline);
   return first;
 }

@@ -155,6 +155,7 @@ FakeNode& World::owner(RingId position) {
 ClientOptions World::options() {
   ClientOptions result;
   result.entries = {{nodes[0]->contact.primary(), nodes[0]->contact.key}};
+  result.replicas = 0;
   return result;
 }
 
