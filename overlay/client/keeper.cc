@@ -79,6 +79,7 @@ bool Keeper::on_refreshed(const Endpoint& from, const wire::Refreshed& refreshed
   node->nonce = 0;
   node->tries = 0;
   node->answered = now;
+  node->token = refreshed.token;
   if (refreshed.lifetime_ms) node->lifetime = std::chrono::milliseconds(refreshed.lifetime_ms);
   node->next = now + interval(*node);
   // What changed while the refresh was on its way may or may not be counted.

@@ -143,11 +143,12 @@ void NodeCore::on_refresh(const Endpoint& from, Bytes message, TimePoint now, Wa
   if (!refresh) return counters_.add("malformed");
   if (!limits_.request(from, kCheap, now)) return counters_.add("source_limit");
   if (!ring_ready()) return refuse(from, refresh->nonce, wire::Refusal::not_ready);
-  if (!admission_.valid_token(*refresh, from))
-    return refuse(from, refresh->nonce, wire::Refusal::unknown_token);
+  const auto granted = admission_.granted(*refresh, from, now);
+  if (!granted) return refuse(from, refresh->nonce, wire::Refusal::unknown_token);
   const RingView& view = chord_->view();
   const auto done = triggers_.refresh(
-      refresh->owner, refresh->member, from, now, wall, [&](RingId position, bool as_owner) {
+      refresh->owner, refresh->member, from, *granted, now, wall,
+      [&](RingId position, bool as_owner) {
         // What was inserted here as at its owner runs out when another node becomes that, so that
         // the client inserts it there.
         return as_owner ? view.owns(position) : view.replicates(position, settings_.chord.replicas);
@@ -158,7 +159,8 @@ void NodeCore::on_refresh(const Endpoint& from, Bytes message, TimePoint now, Wa
   if (done.count == 0) return refuse(from, refresh->nonce, wire::Refusal::unknown_token);
   counters_.add("refreshes");
   const auto count = static_cast<std::uint16_t>(std::min<std::size_t>(done.count, 0xffff));
-  answer(from, wire::Refreshed{refresh->nonce, count, milliseconds(done.lifetime)});
+  answer(from, wire::Refreshed{refresh->nonce, count, milliseconds(done.lifetime),
+                               admission_.token(from, refresh->owner, refresh->member, now)});
 }
 
 }  // namespace i3

@@ -147,12 +147,12 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
       continue;
     }
     Onward next;
-    next.count = match.stack->size() + out.id_count - 1;
+    next.count = match.stack.size() + out.id_count - 1;
     if (next.count > wire::kMaxStack) {
       counters_.add("stack_too_long");
       continue;
     }
-    auto rest = std::copy(match.stack->begin(), match.stack->end(), next.ids.begin());
+    auto rest = std::copy(match.stack.begin(), match.stack.end(), next.ids.begin());
     std::copy_n(out.ids.begin() + 1, out.id_count - 1, rest);
     onward.push_back(next);
   }

@@ -57,6 +57,14 @@ class NodeCore final : private ChordOutput {
     Endpoint to;
   };
   Verdict on_datagram(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
+  // Has the memory fetched that on_datagram will need for a labelled packet. Called for all
+  // datagrams of a batch before the first of them, it hides what a table of a million rows costs.
+  // Inline, for gcc 12 drops calls of functions that do nothing but this.
+  [[gnu::always_inline]] void prefetch(Bytes message) const {
+    constexpr auto kLabelled = static_cast<std::uint8_t>(wire::Type::labelled);
+    if (message.size() < wire::kLabelledSize || message[1] != kLabelled) return;
+    triggers_.prefetch(Reader(message.subspan(wire::kHeaderSize)).u32());
+  }
 
   TimePoint next_deadline() const;
   void on_timer(TimePoint now, WallTime wall);

@@ -101,6 +101,7 @@ void NodeDriver::receive(Port& port) {
   const TimePoint now = clock_.now();
   const WallTime wall = clock_.wall();
   current_ = &port;
+  for (const UdpSocket::Datagram& datagram : batch) core_.prefetch(datagram.bytes);
   for (const UdpSocket::Datagram& datagram : batch) {
     const auto verdict = core_.on_datagram(datagram.from, datagram.bytes, now, wall);
     if (!verdict.forward) continue;

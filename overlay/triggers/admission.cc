@@ -95,14 +95,32 @@ bool Admission::valid_cookie(const wire::Insert& insert, const Endpoint& from,
          (epoch > 0 && equal_constant_time(cookie_of(from, insert.id, epoch - 1), insert.cookie));
 }
 
-std::array<std::uint8_t, 16> Admission::token(const Endpoint& from, const PublicKey& owner,
-                                              const PublicKey& member) const {
-  return blake2b<16>("i3 refresh token", {endpoint_bytes(from), owner.bytes, member.bytes},
-                     token_secret_);
+std::array<std::uint8_t, 16> Admission::token_of(const Endpoint& from, const PublicKey& owner,
+                                                 const PublicKey& member,
+                                                 std::uint32_t step) const {
+  std::array<std::uint8_t, 16> token;
+  Writer writer(token);
+  writer.u32(step);
+  writer.bytes(blake2b<12>("i3 refresh token",
+                           {Bytes(token).first(4), endpoint_bytes(from), owner.bytes, member.bytes},
+                           token_secret_));
+  return token;
 }
 
-bool Admission::valid_token(const wire::Refresh& refresh, const Endpoint& from) const {
-  return equal_constant_time(token(from, refresh.owner, refresh.member), refresh.token);
+std::array<std::uint8_t, 16> Admission::token(const Endpoint& from, const PublicKey& owner,
+                                              const PublicKey& member, TimePoint now) const {
+  return token_of(from, owner, member,
+                  static_cast<std::uint32_t>(now.time_since_epoch() / kTokenStep));
+}
+
+std::optional<TimePoint> Admission::granted(const wire::Refresh& refresh, const Endpoint& from,
+                                            TimePoint now) const {
+  const std::uint32_t step = Reader(refresh.token).u32();
+  const TimePoint at{step * kTokenStep};
+  if (at > now ||
+      !equal_constant_time(token_of(from, refresh.owner, refresh.member, step), refresh.token))
+    return std::nullopt;
+  return at;
 }
 
 Admission::Answer Admission::insert(const wire::Insert& insert, Bytes message, const Endpoint& from,
@@ -126,7 +144,7 @@ Admission::Answer Admission::insert(const wire::Insert& insert, Bytes message, c
   }
   const TriggerTable::Stored stored = table_.put(spec, now, wall);
   if (stored.result != TriggerTable::Put::stored) return Refused{refusal_of(stored.result)};
-  return Inserted{stored.label, stored.lifetime, token(from, spec.owner, spec.member)};
+  return Inserted{stored.label, stored.lifetime, token(from, spec.owner, spec.member, now)};
 }
 
 }  // namespace i3

@@ -15,6 +15,7 @@ namespace i3 {
 class Admission {
  public:
   static constexpr Duration kCookieEpoch = std::chrono::seconds(60);
+  static constexpr Duration kTokenStep = std::chrono::milliseconds(250);
 
   // `table` must outlive this. `random` is used only here.
   Admission(TriggerTable& table, Random& random);
@@ -40,13 +41,20 @@ class Admission {
                 bool as_owner, TimePoint now, WallTime wall,
                 const std::function<bool()>& may_verify);
 
-  bool valid_token(const wire::Refresh& refresh, const Endpoint& from) const;
+  // When the token was given, if it is one of ours for this endpoint and these keys.
+  std::optional<TimePoint> granted(const wire::Refresh& refresh, const Endpoint& from,
+                                   TimePoint now) const;
+  // A refresh token: when it was given, and a MAC of that. Each refresh gives the next one, and
+  // the table takes no old one for more than two lifetimes, so that a recorded one is soon worth
+  // nothing.
+  std::array<std::uint8_t, 16> token(const Endpoint& from, const PublicKey& owner,
+                                     const PublicKey& member, TimePoint now) const;
   wire::Cookie cookie(const Endpoint& from, const Id& id, TimePoint now) const;
 
  private:
   wire::Cookie cookie_of(const Endpoint& from, const Id& id, std::uint64_t epoch) const;
-  std::array<std::uint8_t, 16> token(const Endpoint& from, const PublicKey& owner,
-                                     const PublicKey& member) const;
+  std::array<std::uint8_t, 16> token_of(const Endpoint& from, const PublicKey& owner,
+                                        const PublicKey& member, std::uint32_t step) const;
   bool valid_cookie(const wire::Insert& insert, const Endpoint& from, TimePoint now) const;
 
   TriggerTable& table_;

@@ -149,6 +149,7 @@ std::optional<Refreshed> Refreshed::parse(Bytes message) {
   refreshed.nonce = reader.u64();
   refreshed.count = reader.u16();
   refreshed.lifetime_ms = reader.u32();
+  refreshed.token = reader.array<16>();
   return done(reader, refreshed);
 }
 
@@ -157,6 +158,7 @@ void Refreshed::write(Writer& writer) const {
   writer.u64(nonce);
   writer.u16(count);
   writer.u32(lifetime_ms);
+  writer.bytes(token);
 }
 
 std::optional<Refused> Refused::parse(Bytes message) {

@@ -69,6 +69,7 @@ struct Refreshed {
   std::uint64_t nonce = 0;
   std::uint16_t count = 0;
   std::uint32_t lifetime_ms = 0;
+  std::array<std::uint8_t, 16> token{};  // for the next one
   static std::optional<Refreshed> parse(Bytes message);
   void write(Writer& writer) const;
 };

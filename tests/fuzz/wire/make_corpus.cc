@@ -78,7 +78,7 @@ void host_family(const Identity& identity, const wire::NodeContact& node) {
   host.add("lookup", bytes_of(wire::Lookup{7, {1, 2}}));
   host.add("lookup_reply", bytes_of(wire::LookupReply{7, {1, 2}, {node, node}}));
   host.add("refresh", bytes_of(wire::Refresh{7, identity.key(), identity.key(), {1}}));
-  host.add("refreshed", bytes_of(wire::Refreshed{7, 3, 30'000}));
+  host.add("refreshed", bytes_of(wire::Refreshed{7, 3, 30'000, {9}}));
   host.add("refused", bytes_of(wire::Refused{7, wire::Refusal::not_owner, node}));
   host.add("forwarded", bytes_of(wire::Forwarded{7, 1, public_id(identity.key()), node}));
   host.add("not_present", bytes_of(wire::NotPresent{7, public_id(identity.key())}));

@@ -243,7 +243,7 @@ TEST_CASE("answers from elsewhere, with another nonce or for nothing asked chang
   world.to_host(at("192.0.2.66:5100"),
                 wire::Challenge{nonce, {}, world.host, world.nodes[2]->contact});
   world.to_host(asked, wire::Challenge{nonce + 1, {}, world.host, world.nodes[2]->contact});
-  world.to_host(asked, wire::Refreshed{nonce, 0, 1});
+  world.to_host(asked, wire::Refreshed{nonce, 0, 1, {}});
   world.to_host(asked, wire::LookupReply{nonce, {}, {world.nodes[2]->contact}});
   // Inserted without a proof of ours.
   wire::Inserted inserted;
@@ -390,13 +390,13 @@ TEST_CASE("only the node that was asked can answer a refresh") {
   REQUIRE(world.run_until([&] { return nonce != 0; }, 12s));
   const auto lookups = world.client->counters().lookups;
   const Endpoint stranger = at("192.0.2.66:5100");
-  world.to_host(stranger, wire::Refreshed{nonce, 0, 1});
+  world.to_host(stranger, wire::Refreshed{nonce, 0, 1, {}});
   world.to_host(stranger, wire::Refused{nonce, wire::Refusal::unknown_token, {}});
   CHECK(world.client->counters().unsolicited == 2);
   world.run_for(100ms);
   CHECK(world.client->counters().lookups == lookups);
   // From the node itself the same words mean something.
-  world.to_host(*world.nodes[2]->contact.v4, wire::Refreshed{nonce, 0, 30'000});
+  world.to_host(*world.nodes[2]->contact.v4, wire::Refreshed{nonce, 0, 30'000, {}});
   CHECK(world.client->counters().unsolicited == 2);
   world.run_for(100ms);
   CHECK(world.client->counters().lookups == lookups + 3);

@@ -108,7 +108,7 @@ void FakeNode::on_insert(const Endpoint& from, Bytes message, wire::Insert inser
 
 void FakeNode::on_refresh(const Endpoint& from, const wire::Refresh& refresh) {
   if (!answers_refresh) return;
-  wire::Refreshed refreshed{refresh.nonce, 0, 30'000};
+  wire::Refreshed refreshed{refresh.nonce, 0, 30'000, refresh.token};
   for (auto& [id, trigger] : triggers) {
     if (trigger.target != from || trigger.owner != refresh.owner) continue;
     trigger.expires = world.now + 30s;

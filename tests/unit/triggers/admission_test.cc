@@ -260,10 +260,10 @@ TEST_CASE("a refresh token works from its own address only, for its own keys onl
   wire::Refresh refresh;
   refresh.owner = refresh.member = bench.alice->key();
   refresh.token = std::get<Admission::Inserted>(answer).token;
-  CHECK(bench.admission.valid_token(refresh, kHome));
-  CHECK(!bench.admission.valid_token(refresh, kThief));
+  CHECK(bench.admission.granted(refresh, kHome, bench.now));
+  CHECK(!bench.admission.granted(refresh, kThief, bench.now));
   refresh.member = bench.mallory->key();
-  CHECK(!bench.admission.valid_token(refresh, kHome));
+  CHECK(!bench.admission.granted(refresh, kHome, bench.now));
 }
 
 TEST_CASE("two nodes give different cookies and tokens") {
