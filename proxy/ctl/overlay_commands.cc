@@ -1,4 +1,4 @@
-// Owns the commands about the overlay: ping, trace, triggers, ring, drop.
+// Owns the commands about the overlay: ping, trace, triggers, ring, renew, drop.
 #include <iostream>
 
 #include "proxy/ctl/asking.hh"
@@ -116,6 +116,19 @@ void add_overlay_commands(CLI::App& app, Asking& asking) {
   app.add_subcommand("ring", "Predecessor, successors and fingers of a node")->callback([&asking] {
     const Json answer = asking.ask("ring");
     asking.show(answer, [&](std::ostream& out) { print_ring(out, answer); });
+  });
+
+  auto renewed = std::make_shared<std::string>();
+  auto* renew = app.add_subcommand("renew", "End an anonymous visit: the next is a stranger's");
+  renew->add_option("NAME", *renewed, "Name of an anonymous entry")->required();
+  renew->callback([&asking, renewed] {
+    const Json answer = asking.ask("renew", {{"name", *renewed}});
+    asking.show(answer, [&](std::ostream& out) {
+      const bool ended = answer.value("renewed", false);
+      out << shown(answer, "name")
+          << (ended ? ": the visit is over, the next one begins with the next use\n"
+                    : ": there was no visit\n");
+    });
   });
 
   auto dropped = std::make_shared<std::string>();

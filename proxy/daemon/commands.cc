@@ -13,6 +13,8 @@ double to_ms(Duration duration) {
 }
 
 PublicKey key_named(Worker& worker, const std::string& name) {
+  if (worker.names().visit_name(name))
+    throw ControlError(name + " is visited anonymously: this would tell who asks");
   auto key = worker.names().key_of(name);
   if (!key) throw ControlError("no name " + i3::quoted(name) + " in any address book");
   return *key;

@@ -20,10 +20,15 @@ std::string host_name() {
 Json names(Worker& worker) {
   Json rows = Json::array();
   Host& host = worker.host();
+  const auto visits = worker.visits().status();
   for (const BookEntry* entry : worker.settings().books.entries()) {
-    const Peer* peer = host.peers().find(entry->key);
+    const Peer* peer = entry->anonymous ? nullptr : host.peers().find(entry->key);
     const bool own = entry->key == host.key();
+    const auto visit = std::find_if(visits.begin(), visits.end(), [&](const auto& one) {
+      return entry->anonymous && one.name == entry->name;
+    });
     const auto address = [&](bool v4) -> Json {
+      if (visit != visits.end()) return (v4 ? visit->ipv4 : visit->ipv6).text();
       if (own) return (v4 ? host.own4() : host.own6()).text();
       if (peer != nullptr) return (v4 ? peer->ipv4 : peer->ipv6).text();
       return nullptr;
@@ -33,6 +38,7 @@ Json names(Worker& worker) {
                     {"key", entry->key.text()},
                     {"ipv4", address(true)},
                     {"ipv6", address(false)},
+                    {"anonymous", entry->anonymous},
                     {"book", entry->place.file}});
   }
   return {{"names", rows}};
@@ -40,6 +46,16 @@ Json names(Worker& worker) {
 
 Json resolve(Worker& worker, const Json& arguments) {
   const std::string name = text_argument(arguments, "name");
+  if (const auto visited = worker.names().visit_name(name)) {
+    const auto met = worker.visits().meet(*visited);
+    worker.after_command();
+    if (!met) throw ControlError("no room for one more anonymous visit");
+    return {{"name", name},
+            {"key", met->key.text()},
+            {"id", public_id(met->key).hex()},
+            {"ipv4", met->ipv4.text()},
+            {"ipv6", met->ipv6.text()}};
+  }
   if (!worker.names().key_of(name)) {
     const Decision decision = worker.names().policy().decide(lower_case(name));
     if (decision.via != Via::ip)

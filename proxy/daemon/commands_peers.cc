@@ -46,6 +46,33 @@ Json peer_json(Worker& worker, Peer& peer) {
           {"rx_bytes", peer.traffic.rx_bytes},
           {"tx_bytes", peer.traffic.tx_bytes},
           {"preserves_headers", peer.preserves_headers()},
+          {"anonymous", false},
+          {"idle_s", idle.count()}};
+}
+
+// A visit, with the key of the host that is visited and the one that it sees instead of ours.
+Json visit_json(Worker& worker, const Visits::Status& visit) {
+  const TimePoint now = worker.clock().now();
+  const auto idle = std::chrono::duration_cast<std::chrono::seconds>(now - visit.last_used);
+  const Peer* peer = visit.peer;
+  const char* state = peer == nullptr ? "opening" : state_of(*peer, visit.stands, now);
+  const Traffic traffic = peer == nullptr ? Traffic{} : peer->traffic;
+  const bool rtt = peer != nullptr && peer->rtt > Duration{};
+  return {{"name", visit.name},
+          {"key", visit.key.text()},
+          {"ipv4", visit.ipv4.text()},
+          {"ipv6", visit.ipv6.text()},
+          {"state", state},
+          {"path", visit.stands ? Json("node") : Json()},
+          {"via", visit.relay ? Json(visit.relay->text()) : Json()},
+          {"reason", visit.relay ? "anonymous: both ways through one relay, never otherwise"
+                                 : "no relay was found yet"},
+          {"rtt_ms", rtt ? Json(to_ms(peer->rtt)) : Json()},
+          {"rx_bytes", traffic.rx_bytes},
+          {"tx_bytes", traffic.tx_bytes},
+          {"preserves_headers", false},
+          {"anonymous", true},
+          {"identity", visit.identity.text()},
           {"idle_s", idle.count()}};
 }
 
@@ -56,17 +83,21 @@ Json peers(Worker& worker) {
     if (peer.ever_ready || peer.contact.active || !peer.absent_reason.empty())
       rows.push_back(peer_json(worker, peer));
   });
+  for (const Visits::Status& visit : worker.visits().status())
+    rows.push_back(visit_json(worker, visit));
   return {{"peers", rows}};
 }
 
 // One `i3-ctl ping`: asks, waits for the answer, pauses, asks again.
 class PingRun : public std::enable_shared_from_this<PingRun> {
  public:
-  PingRun(Worker& worker, std::string name, const PublicKey& key, std::uint64_t count,
-          ControlReply reply)
+  // `visited`: the name of an anonymous visit, through whose relay it goes.
+  PingRun(Worker& worker, std::string name, const PublicKey& key,
+          std::optional<std::string> visited, std::uint64_t count, ControlReply reply)
       : worker_(worker),
         name_(std::move(name)),
         key_(key),
+        visited_(std::move(visited)),
         count_(count),
         reply_(std::move(reply)),
         pause_(worker.io()) {}
@@ -75,9 +106,13 @@ class PingRun : public std::enable_shared_from_this<PingRun> {
     if (reply_.gone()) return;
     if (sent_ == count_) return finish();
     ++sent_;
-    worker_.host().ping(key_, kPingTimeout, [self = shared_from_this()](const PingResult& result) {
+    const auto answer = [self = shared_from_this()](const PingResult& result) {
       self->answered(result);
-    });
+    };
+    if (visited_)
+      worker_.visits().ping(*visited_, kPingTimeout, answer);
+    else
+      worker_.host().ping(key_, kPingTimeout, answer);
     worker_.after_command();
   }
 
@@ -132,6 +167,7 @@ class PingRun : public std::enable_shared_from_this<PingRun> {
   Worker& worker_;
   std::string name_;
   PublicKey key_;
+  std::optional<std::string> visited_;
   std::uint64_t count_;
   ControlReply reply_;
   boost::asio::steady_timer pause_;
@@ -143,10 +179,27 @@ class PingRun : public std::enable_shared_from_this<PingRun> {
 
 void ping(Worker& worker, const Json& arguments, ControlReply reply) {
   const std::string name = text_argument(arguments, "name");
-  const PublicKey key = key_named(worker, name);
   const std::uint64_t count = integer_argument(arguments, "count", 1, 1000, 4);
+  if (auto visited = worker.names().visit_name(name)) {
+    const auto met = worker.visits().meet(*visited);
+    if (!met) throw ControlError("no room for one more anonymous visit");
+    std::make_shared<PingRun>(worker, name, met->key, std::move(visited), count, std::move(reply))
+        ->next();
+    return;
+  }
+  const PublicKey key = key_named(worker, name);
   if (key == worker.host().key()) throw ControlError(name + " is this host itself");
-  std::make_shared<PingRun>(worker, name, key, count, std::move(reply))->next();
+  std::make_shared<PingRun>(worker, name, key, std::nullopt, count, std::move(reply))->next();
+}
+
+// Ends an anonymous visit; the name's next use begins another one, by a stranger to the last.
+Json renew(Worker& worker, const Json& arguments) {
+  const std::string name = text_argument(arguments, "name");
+  const auto visited = worker.names().visit_name(name);
+  if (!visited) throw ControlError(name + " is no anonymous entry of an address book");
+  const bool ended = worker.visits().renew(*visited);
+  worker.after_command();
+  return {{"name", name}, {"renewed", ended}};
 }
 
 Json drop(Worker& worker, const Json& arguments) {
@@ -165,6 +218,9 @@ void register_peer_commands(ControlServer& server, Worker& worker) {
   server.handle("peers", [&worker](const Json&, ControlReply reply) { reply.ok(peers(worker)); });
   server.handle("ping", [&worker](const Json& arguments, ControlReply reply) {
     ping(worker, arguments, std::move(reply));
+  });
+  server.handle("renew", [&worker](const Json& arguments, ControlReply reply) {
+    reply.ok(renew(worker, arguments));
   });
   server.handle("drop", [&worker](const Json& arguments, ControlReply reply) {
     reply.ok(drop(worker, arguments));

@@ -69,6 +69,9 @@ Json status(Worker& worker) {
   const bool wants_dns = worker.settings().dns.intercept != Intercept::none;
   const bool dns_fine = !wants_dns || worker.dns().mode != "none";
   if (!dns_fine) problems.push_back("names do not resolve: " + worker.dns().description);
+  const RelayPool& relays = worker.visits().relays();
+  if (relays.wanted() && relays.empty())
+    problems.push_back("anonymous names wait: no relay among the overlay's nodes was found yet");
   for (const std::string& warning : worker.warnings()) problems.push_back(warning);
   const auto uptime = worker.clock().now() - worker.started();
   return {{"ready", host.client().ready() && dns_fine},
@@ -87,6 +90,7 @@ Json status(Worker& worker) {
           {"nat", nat_json(worker)},
           {"tun", {{"name", worker.inherited().tun_name}, {"mtu", worker.inherited().mtu}}},
           {"peers", host.peers().size()},
+          {"visits", worker.visits().status().size()},
           {"problems", problems}};
 }
 
@@ -165,6 +169,17 @@ std::string metrics(Worker& worker) {
                              {"unsolicited", client.unsolicited},
                              {"malformed", client.malformed}})
     counter(text, "overlay_total", "event=\"" + std::string(name) + '"', value);
+  const VisitCounters& visits = worker.visits().counters();
+  for (auto [name, value] : {std::pair{"begun", visits.begun},
+                             {"ended", visits.ended},
+                             {"relays_changed", visits.relays_changed},
+                             {"foreign", visits.foreign},
+                             {"not_to_relay", visits.not_to_relay},
+                             {"no_room", visits.no_room},
+                             {"park_full", visits.park_full},
+                             {"no_relay", visits.no_relay},
+                             {"malformed", visits.malformed}})
+    counter(text, "visits_total", "event=\"" + std::string(name) + '"', value);
   if (worker.dns_server() != nullptr) {
     const InterceptorCounters& dns = worker.dns_server()->counters();
     for (auto [name, value] : {std::pair{"questions", dns.questions},

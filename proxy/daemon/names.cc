@@ -32,6 +32,10 @@ std::optional<std::string_view> Names::below_suffix(std::string_view name) const
 NameAnswer Names::resolve(std::string_view name, TimePoint) {
   if (auto own = below_suffix(name)) {
     if (own->empty()) return plain(NameAnswer::Kind::known);  // exists, and has no address
+    if (visits_ != nullptr && visits_->has(*own)) {
+      const auto met = visits_->meet(*own);
+      return met ? known(met->ipv4, met->ipv6) : plain(NameAnswer::Kind::known);
+    }
     auto key = host_.key_of(*own);
     if (!key) return plain(NameAnswer::Kind::unknown);
     if (*key == host_.key()) return known(host_.own4(), host_.own6());
@@ -49,7 +53,8 @@ NameAnswer Names::resolve(std::string_view name, TimePoint) {
 }
 
 std::optional<std::string> Names::reverse(const IpAddress& virtual_address) {
-  auto name = host_.name_at(virtual_address);
+  auto name = visits_ != nullptr ? visits_->name_at(virtual_address) : std::nullopt;
+  if (!name) name = host_.name_at(virtual_address);
   if (!name) return std::nullopt;
   return full(*name);
 }
@@ -59,10 +64,21 @@ bool Names::owns(const IpAddress& address) {
 }
 
 std::optional<PublicKey> Names::key_of(std::string_view text) const {
+  if (visit_name(text)) return std::nullopt;
+  return host_.key_of(short_name(text));
+}
+
+std::optional<std::string> Names::visit_name(std::string_view text) const {
+  std::string name = short_name(text);
+  if (visits_ == nullptr || !visits_->has(name)) return std::nullopt;
+  return name;
+}
+
+std::string Names::short_name(std::string_view text) const {
   std::string name = lower_case(text);
   if (!name.empty() && name.back() == '.') name.pop_back();
-  if (auto own = below_suffix(name)) return host_.key_of(*own);
-  return host_.key_of(name);
+  if (auto own = below_suffix(name)) return std::string(*own);
+  return name;
 }
 
 std::vector<std::string> Names::reverse_zones() const {

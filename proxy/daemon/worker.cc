@@ -40,7 +40,6 @@ PlacementMode mode_of(Intercept intercept) {
 // less than it promises.
 std::string unsupported(const BookEntry& entry) {
   if (entry.kind == EntryKind::group) return "groups are not supported yet";
-  if (entry.anonymous) return "anonymous=\"yes\" is not supported yet";
   if (!entry.middlebox.empty()) return "middlebox is not supported yet";
   return {};
 }
@@ -60,11 +59,19 @@ std::vector<std::string> unsupported(const ProxySettings& settings) {
 Directory directory_of(const ProxySettings& settings) {
   std::vector<KnownHost> hosts;
   for (const BookEntry* entry : settings.books.entries())
-    if (unsupported(*entry).empty()) hosts.push_back({entry->name, entry->key, entry->shortcuts});
+    if (unsupported(*entry).empty() && !entry->anonymous)
+      hosts.push_back({entry->name, entry->key, entry->shortcuts});
   std::vector<PublicKey> allowed;
   for (const AllowRule& rule : settings.inbound.rules())
     if (rule.from) allowed.push_back(*rule.from);
   return Directory(std::move(hosts), allowed);
+}
+
+std::vector<VisitName> visits_of(const ProxySettings& settings) {
+  std::vector<VisitName> names;
+  for (const BookEntry* entry : settings.books.entries())
+    if (entry->anonymous && unsupported(*entry).empty()) names.push_back({entry->name, entry->key});
+  return names;
 }
 
 std::vector<Allow> allow_of(const ProxySettings& settings) {
@@ -111,14 +118,19 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
       [this] { turn(); });
   tun_ = std::make_unique<TunIo>(
       io_, TunQueue{std::move(inherited_.tun[0]), inherited_.virtio_header},
-      [this](Frame frame) { host_->on_tun(frame); }, [this] { turn(); });
+      [this](Frame frame) {
+        if (!visits_->on_tun(frame)) host_->on_tun(frame);
+      },
+      [this] { turn(); });
   underlay_->borrow_from(tun_->storage());
   tun_->borrow_from(underlay_->storage());
   const std::string state = state_->read();
   host_ = std::make_unique<Host>(*identity_, clock_, random_, log_, *this, host_settings(state));
   state_->rewrite(host_->state_lines());
   host_->network_changed(candidates_, have_v4_, have_v6_);
+  make_visits();
   names_ = std::make_unique<Names>(*host_, settings_.dns.suffix, settings_.policy);
+  names_->set_visits(visits_.get());
 }
 
 // The parent's socket, and whoever asks over it, lives in the event loop and must go before it.
@@ -210,6 +222,19 @@ void Worker::read_underlay() {
   if (!have_v4_ && !have_v6_) have_v4_ = true;
 }
 
+void Worker::make_visits() {
+  visit_sockets_ = std::make_unique<VisitSockets>(
+      io_, underlay_->local().address, log_,
+      [this](VisitIo::Socket socket, const Endpoint& from, MutBytes datagram) {
+        visits_->on_datagram(socket, from, datagram);
+      },
+      [this](Bytes packet) { tun_->write(packet); }, [this] { turn(); });
+  visits_ = std::make_unique<Visits>(*host_, clock_, random_, log_, *visit_sockets_,
+                                     settings_.state.idle);
+  visits_->network_changed(have_v4_, have_v6_);
+  visits_->set_names(visits_of(settings_));
+}
+
 void Worker::watch_underlay() {
   watch_descriptor_->async_wait(
       boost::asio::posix::stream_descriptor::wait_read,
@@ -237,6 +262,7 @@ void Worker::underlay_changed() {
     host_->client().set_entries(entry_nodes(), clock_.now());
   }
   host_->network_changed(candidates_, have_v4_, have_v6_);
+  visits_->network_changed(have_v4_, have_v6_);
   turn();
 }
 
@@ -339,6 +365,7 @@ std::vector<std::string> Worker::reload() {
                            fresh.overlay.own_node != settings_.overlay.own_node;
   settings_ = std::move(fresh);
   host_->set_people(directory_of(settings_), allow_of(settings_));
+  visits_->set_names(visits_of(settings_));
   names_->set_policy(settings_.policy);
   host_->set_shortcuts(settings_.overlay.shortcuts);
   if (other_nodes) {
@@ -381,6 +408,7 @@ void Worker::run() {
 void Worker::stop() {
   if (stopping_) return;
   stopping_ = true;
+  visits_->stop();
   host_->stop();
   underlay_->flush();
   state_->rewrite(host_->state_lines() + "clean\n");
@@ -397,13 +425,14 @@ void Worker::finish_when_stopped() {
 void Worker::turn() {
   tun_->flush();
   underlay_->flush();
+  visit_sockets_->flush();
   if (!stopping_ && state_->wants_rewrite()) state_->rewrite(host_->state_lines());
   finish_when_stopped();
   arm();
 }
 
 void Worker::arm() {
-  const TimePoint next = host_->next_deadline();
+  const TimePoint next = std::min(host_->next_deadline(), visits_->next_deadline());
   // A timer that fires too early only asks again; it is not set back for every packet.
   if (next >= armed_) return;
   armed_ = next;
@@ -413,6 +442,7 @@ void Worker::arm() {
     if (error) return;
     armed_ = kNever;
     host_->on_timer();
+    if (clock_.now() >= visits_->next_deadline()) visits_->on_timer();
     turn();
   });
 }

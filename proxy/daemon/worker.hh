@@ -15,6 +15,7 @@
 #include "proxy/daemon/state_file.hh"
 #include "proxy/daemon/tun_io.hh"
 #include "proxy/daemon/underlay.hh"
+#include "proxy/daemon/visit_sockets.hh"
 #include "proxy/platform/broker.hh"
 #include "proxy/platform/netlink.hh"
 #include "proxy/settings/proxy_settings.hh"
@@ -40,6 +41,7 @@ class Worker final : public HostIo {
 
   // For the commands of the control socket.
   Host& host() { return *host_; }
+  Visits& visits() { return *visits_; }
   Names& names() { return *names_; }
   Broker& broker() { return *broker_; }
   const ProxySettings& settings() const { return settings_; }
@@ -59,7 +61,9 @@ class Worker final : public HostIo {
   bool have_v6() const { return have_v6_; }
   // Sends what a command caused and sets the timer.
   void after_command() { turn(); }
-  std::uint64_t dropped_by_kernel() const { return underlay_->dropped() + tun_->dropped(); }
+  std::uint64_t dropped_by_kernel() const {
+    return underlay_->dropped() + tun_->dropped() + visit_sockets_->dropped();
+  }
   // Reads configuration and books again. Throws ConfigError, and nothing has changed then. Returns
   // what is accepted but worth knowing.
   std::vector<std::string> reload();
@@ -76,6 +80,7 @@ class Worker final : public HostIo {
   std::vector<EntryNode> entry_nodes() const;
   void read_underlay();
   void make_node();
+  void make_visits();
   void watch_underlay();
   void underlay_changed();
   void start_dns();
@@ -112,6 +117,8 @@ class Worker final : public HostIo {
   std::unique_ptr<Host> host_;
   std::unique_ptr<Underlay> underlay_;
   std::unique_ptr<TunIo> tun_;
+  std::unique_ptr<VisitSockets> visit_sockets_;
+  std::unique_ptr<Visits> visits_;
   std::unique_ptr<Names> names_;
   std::unique_ptr<DnsServer> dns_;
   std::unique_ptr<ResolverWatch> resolver_;
@@ -128,5 +135,7 @@ std::string unsupported(const BookEntry& entry);
 // The host's side of the settings: whom it knows, and who may come in.
 Directory directory_of(const ProxySettings& settings);
 std::vector<Allow> allow_of(const ProxySettings& settings);
+// Entries that are contacted under a fresh identity.
+std::vector<VisitName> visits_of(const ProxySettings& settings);
 
 }  // namespace i3

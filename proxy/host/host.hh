@@ -84,6 +84,8 @@ class Host : private ClientEvents {
   VirtualIp own4() const { return parts_.own4; }
   VirtualIp own6() const { return parts_.own6; }
   const AddressPool& pool() const { return pool_; }
+  // For whoever shares its virtual addresses.
+  AddressPool& addresses() { return pool_; }
   Peers& peers() { return peers_; }
   // Of a host in the ring, as all are but those of anonymous visits.
   Client& client() { return *ring_client_; }
