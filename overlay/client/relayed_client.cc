@@ -139,6 +139,7 @@ void RelayedClient::refresh(TimePoint now) {
 
 bool RelayedClient::on_refreshed(const wire::Refreshed& refreshed, TimePoint now) {
   if (step_ != Step::standing || nonce_ == 0 || refreshed.nonce != nonce_) return false;
+  token_ = refreshed.token;
   if (refreshed.lifetime_ms != 0) lifetime_ms_ = refreshed.lifetime_ms;
   if (refreshed.count == 0)
     ask(now);

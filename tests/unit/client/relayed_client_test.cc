@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "overlay/client/relay_pool.hh"
 
