@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "overlay/base/key_file.hh"
+#include "overlay/node/kernel/kernel_relay.hh"
 #include "overlay/node/node_control.hh"
 #include "overlay/node/node_settings.hh"
 
@@ -42,9 +43,6 @@ void log_warnings(const NodeSettings& settings, Log& log) {
   for (const NodeListen& listen : settings.listen)
     if (listen.tls)
       log.warning("setting-ignored", {{"setting", "tls"}, {"reason", "not supported yet"}});
-  if (settings.relay_kernel == RelayKernel::on)
-    log.warning("setting-ignored",
-                {{"setting", "relay kernel"}, {"reason", "not supported yet, user space relays"}});
   if (settings.metrics)
     log.warning("setting-ignored",
                 {{"setting", "metrics"}, {"reason", "not supported yet, use i3-ctl metrics"}});
@@ -79,6 +77,7 @@ class Node {
     say(problem);
     driver_ = std::make_unique<NodeDriver>(context_, std::move(core), std::move(sockets),
                                            *identity_, random_, clock_, log_);
+    use_kernel_relay();
     driver_->on_place = [this](std::uint8_t k) {
       std::string trouble;
       save_place(settings_.state.file, k, trouble);
@@ -94,6 +93,23 @@ class Node {
   }
 
  private:
+  // Asked for, it must work; else it is taken where the kernel has it.
+  void use_kernel_relay() {
+    if (settings_.relay_kernel == RelayKernel::off) return;
+    try {
+      auto relay = std::make_unique<KernelRelay>();
+      std::string names;
+      for (const std::string& name : relay->interfaces())
+        names += (names.empty() ? "" : " ") + name;
+      log_.info("kernel-relay", {{"interfaces", names}});
+      driver_->use(std::move(relay));
+    } catch (const KernelRelayError& error) {
+      if (settings_.relay_kernel == RelayKernel::on)
+        throw ConfigError(std::string("<relay kernel=\"on\">: ") + error.what());
+      log_.info("no-kernel-relay", {{"reason", error.what()}});
+    }
+  }
+
   void listen_where_free() {
     if (settings_.control.socket_if_free.empty()) return;
     try {

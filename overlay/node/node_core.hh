@@ -79,6 +79,10 @@ class NodeCore final : private ChordOutput {
   // Why a learned address was refused; empty if none was.
   const std::string& address_problem() const { return address_problem_; }
   const TriggerTable& triggers() const { return triggers_; }
+  // See TriggerTable::unlimited.
+  std::optional<Endpoint> unlimited(wire::Label label, TimePoint now) const {
+    return triggers_.unlimited(label, now);
+  }
   // Limits that may change while running.
   void set_limits(const TriggerLimits& limits) { triggers_.set_limits(limits); }
   // All counters, those of the fast path included.

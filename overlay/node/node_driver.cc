@@ -12,6 +12,12 @@ NodeCoreSettings with_families(NodeCoreSettings settings, bool v4, bool v6) {
   return settings;
 }
 
+// Where a removal, or another target, may have ended what a label stood for.
+bool changes_triggers(Bytes message) {
+  const auto header = wire::Header::parse(message);
+  return header && header->type == wire::Type::insert;
+}
+
 }  // namespace
 
 NodeDriver::Port::Port(boost::asio::io_context& context, OwnedFd fd)
@@ -72,6 +78,7 @@ std::vector<Endpoint> NodeDriver::listening() const {
 std::map<std::string, std::uint64_t, std::less<>> NodeDriver::counters() const {
   auto all = core_.counters();
   for (const auto& port : ports_) all["send_failures"] += port->socket.send_failures();
+  if (leases_) all.merge(leases_->counters());
   return all;
 }
 
@@ -104,9 +111,12 @@ void NodeDriver::receive(Port& port) {
   for (const UdpSocket::Datagram& datagram : batch) core_.prefetch(datagram.bytes);
   for (const UdpSocket::Datagram& datagram : batch) {
     const auto verdict = core_.on_datagram(datagram.from, datagram.bytes, now, wall);
+    if (leases_ && changes_triggers(datagram.bytes)) leases_->hurry(now);
     if (!verdict.forward) continue;
-    if (Port* out = port_for(verdict.to.address))
+    if (Port* out = port_for(verdict.to.address)) {
       out->socket.send(verdict.to, datagram.bytes, true);
+      if (leases_ && out == &port) offer_lease(port, datagram, verdict.to, now);
+    }
   }
   flush();
   current_ = nullptr;
@@ -114,12 +124,28 @@ void NodeDriver::receive(Port& port) {
   tell_place();
 }
 
+// The kernel sends from where the packet came to, so only where the target expects just that.
+void NodeDriver::offer_lease(Port& port, const UdpSocket::Datagram& datagram, const Endpoint& to,
+                             TimePoint now) {
+  const auto labelled = wire::Labelled::parse(datagram.bytes);
+  const auto came_to = port.socket.local_for(datagram.from);
+  if (!labelled || !came_to || port.socket.local_for(to) != came_to) return;
+  if (core_.unlimited(labelled->label, now))
+    leases_->offer(labelled->label, {*came_to, port.socket.local().port}, to, now);
+}
+
+void NodeDriver::review_leases(TimePoint now) {
+  if (leases_ && leases_->next_review() <= now)
+    leases_->review(now, [&](wire::Label label) { return core_.unlimited(label, now); });
+}
+
 void NodeDriver::flush() {
   for (auto& port : ports_) port->socket.flush();
 }
 
 void NodeDriver::arm_timer() {
-  const TimePoint next = core_.next_deadline();
+  TimePoint next = core_.next_deadline();
+  if (leases_) next = std::min(next, leases_->next_review());
   // A timer that fires early only finds nothing to do.
   if (stopped_ || next >= armed_) return;
   armed_ = next;
@@ -129,6 +155,7 @@ void NodeDriver::arm_timer() {
     if (error || stopped_) return;
     armed_ = kNever;
     core_.on_timer(clock_.now(), clock_.wall());
+    review_leases(clock_.now());
     flush();
     arm_timer();
     tell_place();

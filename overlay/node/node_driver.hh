@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "overlay/node/label_leases.hh"
 #include "overlay/node/node_core.hh"
 #include "overlay/node/udp_socket.hh"
 
@@ -25,6 +26,8 @@ class NodeDriver final : private NodeIo {
   NodeDriver(const NodeDriver&) = delete;
   NodeDriver& operator=(const NodeDriver&) = delete;
 
+  // Before start(): labelled packets may take that way. Goes with the driver.
+  void use(std::unique_ptr<LabelLeases> leases) { leases_ = std::move(leases); }
   void start();
   // Tells the ring and stops; the core stays readable.
   void leave();
@@ -50,6 +53,9 @@ class NodeDriver final : private NodeIo {
   Port* port_for(const IpAddress& address);
   void wait(Port& port);
   void receive(Port& port);
+  void offer_lease(Port& port, const UdpSocket::Datagram& datagram, const Endpoint& to,
+                   TimePoint now);
+  void review_leases(TimePoint now);
   void flush();
   void arm_timer();
   void tell_place();
@@ -57,6 +63,7 @@ class NodeDriver final : private NodeIo {
   Clock& clock_;
   Log& log_;
   std::vector<std::unique_ptr<Port>> ports_;
+  std::unique_ptr<LabelLeases> leases_;
   Port* current_ = nullptr;  // whose datagram is being handled
   NodeCore core_;
   boost::asio::steady_timer timer_;

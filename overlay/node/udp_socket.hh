@@ -63,6 +63,13 @@ class UdpSocket {
   // Where received bytes lie.
   Bytes storage() const { return {receive_buffer_.get(), kBatch * kBuffer}; }
 
+  // The local address that this correspondent is answered from; nothing where the kernel chooses.
+  std::optional<IpAddress> local_for(const Endpoint& correspondent) const {
+    if (!local_.address.unspecified()) return local_.address;
+    auto known = came_to_.find(correspondent);
+    return known == came_to_.end() ? std::nullopt : std::optional(known->second);
+  }
+
   // Sent at the next flush(). With `borrow` the bytes are not copied and must last until then.
   void send(const Endpoint& to, Bytes bytes, bool borrow);
   void flush() {

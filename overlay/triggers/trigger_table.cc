@@ -165,6 +165,14 @@ TriggerTable::Labelled TriggerTable::by_label(wire::Label label, TimePoint now) 
   return {Relay::forward, row.observed};
 }
 
+std::optional<Endpoint> TriggerTable::unlimited(wire::Label label, TimePoint now) const {
+  if (label.slot >= hot_.size()) return std::nullopt;
+  const Hot& row = hot_[label.slot];
+  if (!row.leads || row.secret != label.secret || row.expiry <= now || row.rate_pps != 0)
+    return std::nullopt;
+  return row.observed;
+}
+
 std::vector<TriggerTable::Row> TriggerTable::snapshot(TimePoint now, std::size_t most) const {
   std::vector<Row> result;
   for (std::uint32_t slot = 0; slot < hot_.size() && result.size() < most; ++slot) {

@@ -100,6 +100,9 @@ class TriggerTable {
   };
   // The fast path: neither allocates nor hashes, and looks at one cache line.
   Labelled by_label(wire::Label label, TimePoint now);
+  // Where packets with this label may go without being looked at one by one: the label is good and
+  // its row has no packet rate.
+  std::optional<Endpoint> unlimited(wire::Label label, TimePoint now) const;
   // Has that line fetched while other work is done: called for a batch before its by_label calls.
   [[gnu::always_inline]] void prefetch(std::uint32_t slot) const {
     if (slot < hot_.size()) __builtin_prefetch(&hot_[slot], 1);

@@ -10,26 +10,31 @@ namespace i3 {
 ChecksumSum sum_of(Bytes bytes, ChecksumSum sum) {
   const std::uint8_t* at = bytes.data();
   std::size_t left = bytes.size();
-  std::uint64_t low = 0, high = 0;
   const auto word = [](const std::uint8_t* from) {
     std::uint64_t value;
     std::memcpy(&value, from, sizeof value);
     return value;
   };
+  // One's complement in 64 bits: what is carried out comes in again below.
+  const auto add = [](std::uint64_t& to, std::uint64_t value) {
+    to += value;
+    to += to < value ? 1 : 0;
+  };
+  std::uint64_t a = 0, b = 0, c = 0, d = 0;
   for (; left >= 32; at += 32, left -= 32) {
-    const std::uint64_t a = word(at), b = word(at + 8), c = word(at + 16), d = word(at + 24);
-    low += (a & 0xffffffff) + (b & 0xffffffff) + (c & 0xffffffff) + (d & 0xffffffff);
-    high += (a >> 32) + (b >> 32) + (c >> 32) + (d >> 32);
+    add(a, word(at));
+    add(b, word(at + 8));
+    add(c, word(at + 16));
+    add(d, word(at + 24));
   }
-  for (; left >= 8; at += 8, left -= 8) {
-    low += word(at) & 0xffffffff;
-    high += word(at) >> 32;
-  }
+  for (; left >= 8; at += 8, left -= 8) add(a, word(at));
   std::array<std::uint8_t, 8> rest{};
   std::copy_n(at, left, rest.begin());
-  low += word(rest.data()) & 0xffffffff;
-  high += word(rest.data()) >> 32;
-  const std::uint16_t folded = fold(fold(low) + std::uint64_t{fold(high)});
+  add(b, word(rest.data()));
+  add(a, b);
+  add(c, d);
+  add(a, c);
+  const std::uint16_t folded = fold(a);
   if constexpr (std::endian::native == std::endian::big) return sum + folded;
   return sum + static_cast<std::uint16_t>(folded << 8 | folded >> 8);
 }

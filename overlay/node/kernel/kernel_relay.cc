@@ -1,0 +1,198 @@
+#include "overlay/node/kernel/kernel_relay.hh"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cerrno>
+#include <cstring>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "overlay/node/kernel/lease.h"
+#include "overlay/node/kernel/relay_program.hh"
+
+namespace i3 {
+namespace {
+
+// BPF_TCX_INGRESS of Linux 6.6, which the headers of the build may be too old for.
+constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);
+
+i3_label key_of(wire::Label label) {
+  return {htonl(label.slot), htonl(label.secret)};
+}
+
+std::uint64_t nanoseconds(TimePoint time) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
+}
+
+bool is_ethernet_and_up(const char* name) {
+  const OwnedFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  if (!socket || ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0 ||
+      (request.ifr_flags & IFF_UP) == 0)
+    return false;
+  return ioctl(socket.get(), SIOCGIFHWADDR, &request) == 0 &&
+         request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+}
+
+[[noreturn]] void fail(const std::string& what, int error) {
+  std::string text = what + ": " + std::strerror(error);
+  if (error == EPERM || error == EACCES) text += "; it needs CAP_BPF and CAP_NET_ADMIN";
+  throw KernelRelayError(text);
+}
+
+}  // namespace
+
+void KernelRelay::Close::operator()(bpf_object* object) const {
+  bpf_object__close(object);
+}
+
+// 1 load  2 find its parts  3 attach
+KernelRelay::KernelRelay() {
+  libbpf_set_print(nullptr);
+  const Bytes program = relay_program();
+  object_.reset(bpf_object__open_mem(program.data(), program.size(), nullptr));
+  if (!object_) fail("the relay program cannot be read", errno);
+  if (const int error = bpf_object__load(object_.get()); error != 0)
+    fail("the kernel does not take the relay program", -error);
+  program_ = bpf_program__fd(bpf_object__find_program_by_name(object_.get(), "i3_relay"));
+  leases_map_ = bpf_object__find_map_fd_by_name(object_.get(), "leases");
+  counts_map_ = bpf_object__find_map_fd_by_name(object_.get(), "counts");
+  assert(program_ >= 0 && leases_map_ >= 0 && counts_map_ >= 0);
+  attach();
+  if (attached_.empty()) throw KernelRelayError("no Ethernet interface is up");
+}
+
+KernelRelay::~KernelRelay() = default;
+
+void KernelRelay::attach() {
+  struct if_nameindex* all = if_nameindex();
+  if (all == nullptr) return;
+  for (const struct if_nameindex* each = all; each->if_index != 0; ++each) {
+    if (attached_.contains(each->if_index) || !is_ethernet_and_up(each->if_name)) continue;
+    OwnedFd link(bpf_link_create(program_, static_cast<int>(each->if_index), kTcxIngress, nullptr));
+    if (!link && attached_.empty()) {
+      const int error = errno;
+      const std::string name = each->if_name;
+      if_freenameindex(all);
+      if (error == EINVAL) throw KernelRelayError("it needs Linux 6.6, which has TCX links");
+      fail("cannot attach to " + name, error);
+    }
+    if (link) attached_.emplace(each->if_index, Attached{each->if_name, std::move(link)});
+  }
+  if_freenameindex(all);
+}
+
+std::vector<std::string> KernelRelay::interfaces() const {
+  std::vector<std::string> names;
+  for (const auto& [index, attached] : attached_) names.push_back(attached.name);
+  return names;
+}
+
+bool KernelRelay::write(wire::Label label, const Lease& lease, TimePoint now, std::uint64_t used) {
+  const i3_label key = key_of(label);
+  i3_lease value{};
+  value.expires = nanoseconds(now + kLease);
+  value.used = used;
+  std::copy(lease.local.address.bytes.begin(), lease.local.address.bytes.end(), value.local);
+  std::copy(lease.target.address.bytes.begin(), lease.target.address.bytes.end(), value.target);
+  value.local_port = htons(lease.local.port);
+  value.target_port = htons(lease.target.port);
+  value.out = lease.out;
+  return bpf_map_update_elem(leases_map_, &key, &value, BPF_ANY) == 0;
+}
+
+std::optional<std::uint64_t> KernelRelay::last_used(wire::Label label) const {
+  const i3_label key = key_of(label);
+  i3_lease value{};
+  if (bpf_map_lookup_elem(leases_map_, &key, &value) != 0) return std::nullopt;
+  return value.used;
+}
+
+// 0 where there is none through an interface that the program sits on.
+unsigned KernelRelay::way_to(const Endpoint& target) const {
+  const auto out = interface_towards(target.address);
+  return out && attached_.contains(*out) ? *out : 0;
+}
+
+// 1 nothing to do  2 a way  3 the kernel's table
+void KernelRelay::offer(wire::Label label, const Endpoint& local, const Endpoint& target,
+                        TimePoint now) {
+  if (local.address.is_v4() != target.address.is_v4() || local.address.unspecified()) return;
+  const auto known = leases_.find(label);
+  if (known != leases_.end()) {
+    const Lease& lease = known->second;
+    if (lease.local == local && lease.target == target && lease.renewed + kRenewEvery > now) return;
+    if (lease.out == 0 && now < lease.route_until) return;
+  } else if (leases_.size() >= kMostLeases) {
+    return;
+  }
+  Lease lease{local, target, way_to(target), now + kRouteFor, now};
+  if (lease.out != 0 && !write(label, lease, now, nanoseconds(now))) lease.out = 0;
+  leases_.insert_or_assign(label, lease);
+  next_review_ = std::min(next_review_, now + kRenewEvery);
+}
+
+void KernelRelay::hurry(TimePoint now) {
+  next_review_ = std::min(next_review_, now + kHurry);
+}
+
+void KernelRelay::end(wire::Label label) {
+  const i3_label key = key_of(label);
+  bpf_map_delete_elem(leases_map_, &key);
+}
+
+// False when the lease is to end: unused, or without a way.
+bool KernelRelay::renew(wire::Label label, Lease& lease, TimePoint now) {
+  if (lease.out == 0) return now < lease.route_until;
+  const auto used = last_used(label);
+  if (!used || *used + static_cast<std::uint64_t>(std::chrono::nanoseconds(kForgetUnused).count()) <
+                   nanoseconds(now))
+    return false;
+  if (now >= lease.route_until) {
+    lease.out = way_to(lease.target);
+    lease.route_until = now + kRouteFor;
+    if (lease.out == 0) return false;
+  }
+  lease.renewed = now;
+  return write(label, lease, now, *used);
+}
+
+void KernelRelay::review(TimePoint now, const Target& target) {
+  for (auto at = leases_.begin(); at != leases_.end();) {
+    auto& [label, lease] = *at;
+    const auto leads_to = target(label);
+    bool keep = leads_to && *leads_to == lease.target;
+    if (keep && now >= lease.renewed + kRenewEvery) keep = renew(label, lease, now);
+    if (keep) {
+      ++at;
+      continue;
+    }
+    end(label);
+    at = leases_.erase(at);
+  }
+  next_review_ = leases_.empty() ? kNever : now + kRenewEvery;
+}
+
+std::map<std::string, std::uint64_t, std::less<>> KernelRelay::counters() const {
+  std::map<std::string, std::uint64_t, std::less<>> all;
+  const int processors = libbpf_num_possible_cpus();
+  std::vector<std::uint64_t> values(static_cast<std::size_t>(std::max(processors, 1)));
+  const std::pair<__u32, const char*> names[] = {{I3_FORWARDED, "kernel_relayed_packets"},
+                                                 {I3_FORWARDED_BYTES, "kernel_relayed_bytes"},
+                                                 {I3_PASSED_UP, "kernel_passed_up"}};
+  for (const auto& [index, name] : names) {
+    std::uint64_t sum = 0;
+    if (bpf_map_lookup_elem(counts_map_, &index, values.data()) == 0)
+      for (const std::uint64_t value : values) sum += value;
+    all[name] = sum;
+  }
+  all["kernel_leases"] = leases_.size();
+  return all;
+}
+
+}  // namespace i3

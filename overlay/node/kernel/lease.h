@@ -1,0 +1,27 @@
+// What user space and the program in the kernel agree on. C, for both compile it.
+#pragma once
+
+#include <linux/types.h>
+
+// A label as it stands in a packet: both fields in network byte order.
+struct i3_label {
+  __u32 slot;
+  __u32 secret;
+};
+
+// For a while packets with this label go straight on. Addresses in the 16-byte form (IPv4 mapped),
+// ports in network byte order.
+struct i3_lease {
+  __u64 expires;   // CLOCK_MONOTONIC, ns
+  __u64 used;      // when a packet last took it; written by the kernel
+  __u8 local[16];  // where packets must have come to, and leave from
+  __u8 target[16];
+  __u16 local_port;
+  __u16 target_port;
+  __u32 out;  // index of the interface that leads to the target
+};
+
+// Indices of the counters, one set for each processor.
+enum i3_count { I3_FORWARDED, I3_FORWARDED_BYTES, I3_PASSED_UP, I3_COUNTS };
+
+enum { I3_MOST_LEASES = 8192 };

@@ -1,0 +1,171 @@
+// Forwards labelled packets at TC ingress, before the network stack sees them. Whatever it does not
+// know for certain goes up to i3-node, which does the same in user space; so nothing depends on
+// this program. Super-packets stay whole: the kernel cuts or carries them as its devices can.
+//
+// Read only by the compiler for the kernel's machine (clang -target bpf); docs/RELAY.md has the
+// whole.
+// The kernel's types come before what uses them.
+// clang-format off
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/udp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "overlay/node/kernel/lease.h"
+// clang-format on
+
+// Beginning of a labelled packet (overlay/wire/header.hh): version, type, kind, flags, label.
+#define I3_VERSION 0xc1
+#define I3_LABELLED 0x01
+struct labelled {
+  __u8 version, type, kind, flags;
+  struct i3_label label;
+};
+#define MOST_SEGMENTS 64
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, I3_MOST_LEASES);
+  __type(key, struct i3_label);
+  __type(value, struct i3_lease);
+} leases SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, I3_COUNTS);
+  __type(key, __u32);
+  __type(value, __u64);
+} counts SEC(".maps");
+
+static __always_inline void count(__u32 which, __u64 more) {
+  __u64* value = bpf_map_lookup_elem(&counts, &which);
+  if (value) *value += more;
+}
+
+static __always_inline int same_address(const void* a, const void* b) {
+  const __u64 *x = a, *y = b;
+  return x[0] == y[0] && x[1] == y[1];
+}
+
+// Each datagram of a super-packet must bear the first one's label: a sender may have put datagrams
+// for several triggers into one.
+static __always_inline int one_label(struct __sk_buff* skb, __u32 payload, __u32 each,
+                                     const struct labelled* first) {
+  struct labelled other;
+  __u32 at = payload;
+  for (int i = 1; i < MOST_SEGMENTS; ++i) {
+    at += each;
+    if (at >= skb->len) return 1;
+    if (bpf_skb_load_bytes(skb, at, &other, sizeof other) < 0) return 0;
+    if (other.version != first->version || other.type != first->type || other.flags != 0 ||
+        other.label.slot != first->label.slot || other.label.secret != first->label.secret)
+      return 0;
+  }
+  return at + each >= skb->len;
+}
+
+// The lease for the packet whose UDP payload starts at `payload`, if it may go on here.
+static __always_inline struct i3_lease* lease_of(struct __sk_buff* skb, __u32 payload,
+                                                 const __u8* local, __u16 local_port) {
+  struct labelled head;
+  if (bpf_skb_load_bytes(skb, payload, &head, sizeof head) < 0) return 0;
+  if (head.version != I3_VERSION || head.type != I3_LABELLED || head.flags != 0) return 0;
+  struct i3_lease* lease = bpf_map_lookup_elem(&leases, &head.label);
+  __u64 now = bpf_ktime_get_ns();
+  if (!lease || lease->expires <= now || lease->local_port != local_port ||
+      !same_address(lease->local, local) ||
+      (skb->gso_size && !one_label(skb, payload, skb->gso_size, &head))) {
+    count(I3_PASSED_UP, 1);
+    return 0;
+  }
+  lease->used = now;
+  return lease;
+}
+
+static __always_inline int go(struct __sk_buff* skb, const struct i3_lease* lease, __u32 payload) {
+  count(I3_FORWARDED, skb->gso_segs > 1 ? skb->gso_segs : 1);
+  count(I3_FORWARDED_BYTES, skb->len - payload);
+  return bpf_redirect_neigh(lease->out, 0, 0, 0);
+}
+
+static __always_inline int change_ports(struct __sk_buff* skb, __u32 udp, const struct udphdr* was,
+                                        const struct i3_lease* lease) {
+  const __u32 check = udp + __builtin_offsetof(struct udphdr, check);
+  if (bpf_l4_csum_replace(skb, check, was->source, lease->local_port, BPF_F_MARK_MANGLED_0 | 2) <
+          0 ||
+      bpf_l4_csum_replace(skb, check, was->dest, lease->target_port, BPF_F_MARK_MANGLED_0 | 2) < 0)
+    return -1;
+  const __u16 ports[2] = {lease->local_port, lease->target_port};
+  return bpf_skb_store_bytes(skb, udp, ports, sizeof ports, 0);
+}
+
+static __always_inline int relay4(struct __sk_buff* skb) {
+  struct iphdr ip;
+  struct udphdr udp;
+  const __u32 at = ETH_HLEN, udp_at = ETH_HLEN + sizeof ip, payload = udp_at + sizeof udp;
+  if (bpf_skb_load_bytes(skb, at, &ip, sizeof ip) < 0) return TC_ACT_UNSPEC;
+  if (ip.ihl != 5 || ip.protocol != IPPROTO_UDP || ip.ttl <= 1 ||
+      (ip.frag_off & bpf_htons(0x3fff)) || bpf_skb_load_bytes(skb, udp_at, &udp, sizeof udp) < 0)
+    return TC_ACT_UNSPEC;
+  __u8 local[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  __builtin_memcpy(local + 12, &ip.daddr, 4);
+  struct i3_lease* lease = lease_of(skb, payload, local, udp.dest);
+  if (!lease) return TC_ACT_UNSPEC;
+  __u32 target;
+  __builtin_memcpy(&target, lease->target + 12, 4);
+  // From here on a failure leaves a packet half changed: it is dropped, as a network may.
+  // The old destination becomes the source: one address leaves the sum, one comes in.
+  if (bpf_l4_csum_replace(skb, udp_at + __builtin_offsetof(struct udphdr, check), ip.saddr, target,
+                          BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0 | 4) < 0 ||
+      change_ports(skb, udp_at, &udp, lease) < 0)
+    return TC_ACT_SHOT;
+  struct iphdr now = ip;
+  now.saddr = ip.daddr;
+  now.daddr = target;
+  now.ttl = ip.ttl - 1;
+  const __u32 check = at + __builtin_offsetof(struct iphdr, check);
+  if (bpf_l3_csum_replace(skb, check, ip.saddr, target, 4) < 0 ||
+      bpf_l3_csum_replace(skb, check, bpf_htons(ip.ttl << 8), bpf_htons(now.ttl << 8), 2) < 0 ||
+      bpf_skb_store_bytes(skb, at + __builtin_offsetof(struct iphdr, ttl), &now.ttl, 1, 0) < 0 ||
+      bpf_skb_store_bytes(skb, at + __builtin_offsetof(struct iphdr, saddr), &now.saddr, 8, 0) < 0)
+    return TC_ACT_SHOT;
+  return go(skb, lease, payload);
+}
+
+static __always_inline int relay6(struct __sk_buff* skb) {
+  struct ipv6hdr ip;
+  struct udphdr udp;
+  const __u32 at = ETH_HLEN, udp_at = ETH_HLEN + sizeof ip, payload = udp_at + sizeof udp;
+  if (bpf_skb_load_bytes(skb, at, &ip, sizeof ip) < 0) return TC_ACT_UNSPEC;
+  if (ip.nexthdr != IPPROTO_UDP || ip.hop_limit <= 1 ||
+      bpf_skb_load_bytes(skb, udp_at, &udp, sizeof udp) < 0)
+    return TC_ACT_UNSPEC;
+  struct i3_lease* lease = lease_of(skb, payload, (const __u8*)&ip.daddr, udp.dest);
+  if (!lease) return TC_ACT_UNSPEC;
+  const __u32 check = udp_at + __builtin_offsetof(struct udphdr, check);
+  __wsum changed = bpf_csum_diff((__be32*)&ip.saddr, 16, (__be32*)lease->target, 16, 0);
+  if (bpf_l4_csum_replace(skb, check, 0, changed, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0) < 0 ||
+      change_ports(skb, udp_at, &udp, lease) < 0)
+    return TC_ACT_SHOT;
+  struct ipv6hdr now = ip;
+  now.hop_limit = ip.hop_limit - 1;
+  now.saddr = ip.daddr;
+  __builtin_memcpy(&now.daddr, lease->target, 16);
+  if (bpf_skb_store_bytes(skb, at, &now, sizeof now, 0) < 0) return TC_ACT_SHOT;
+  return go(skb, lease, payload);
+}
+
+SEC("tc")
+int i3_relay(struct __sk_buff* skb) {
+  if (skb->protocol == bpf_htons(ETH_P_IP)) return relay4(skb);
+  if (skb->protocol == bpf_htons(ETH_P_IPV6)) return relay6(skb);
+  return TC_ACT_UNSPEC;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
