@@ -64,9 +64,10 @@ void NodeCore::on_forward(const wire::NodeContact& sender, Bytes body, std::size
   packet.arrived_size = size;
   if (forwarded->entry.key == identity_.key()) {
     // It came back to where it entered: its source is one of ours.
-    const PacketSource* known = returns_.find(forwarded->origin, now);
-    if (!known || !known->direct()) return counters_.add("packet_unknown_origin");
-    packet.source = *known;
+    const ReturnTable::Way* known = returns_.find(forwarded->origin, now);
+    if (!known || (!known->step && !known->source.direct()))
+      return counters_.add("packet_unknown_origin");
+    if (!known->step) packet.source = known->source;
     packet.source.entry = chord_->self();
     packet.source.origin = forwarded->origin;
   }
@@ -103,7 +104,9 @@ void NodeCore::hand_over(Packet packet, std::uint8_t left, TimePoint now) {
 
 // Seed 001, 2.4: an ID that nothing matches is passed over while the stack holds another one.
 void NodeCore::absent(Packet packet, TimePoint now) {
-  if (packet.ids.id_count > 1 && packet.ids.hop_limit > 1) {
+  if (packet.ids.id_count > 1) {
+    // What could not be tried is not said to be absent.
+    if (packet.ids.hop_limit <= 1) return counters_.add("hop_limit");
     std::copy(packet.ids.ids.begin() + 1, packet.ids.ids.end(), packet.ids.ids.begin());
     --packet.ids.id_count;
     --packet.ids.hop_limit;
@@ -121,13 +124,17 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
   struct Onward {
     std::array<Id, wire::kMaxStack> ids{};
     std::size_t count = 0;
+    ChainStep step;
   };
   std::vector<Onward> onward;
   const auto count = static_cast<std::uint8_t>(matches.size());
   const auto share = static_cast<std::uint8_t>(packet.ids.copies / count);
-  const wire::SourceTag tag = packet.source.direct()
-                                  ? packet.source.origin
-                                  : returns_.note(packet.source, packet.arrived_size, now);
+  wire::SourceTag tag = packet.source.origin;
+  if (!packet.source.direct()) {
+    // Behind its entry node a source is known by that node and its tag only.
+    tag = returns_.note(packet.source, packet.arrived_size, now);
+    if (!limits_.tagged(tag, now)) return counters_.add("source_limit");
+  }
   for (const TriggerTable::Match& match : matches) {
     if (!triggers_.within_rate(match.slot, now)) {
       counters_.add("trigger_rate");
@@ -154,6 +161,7 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
     }
     auto rest = std::copy(match.stack.begin(), match.stack.end(), next.ids.begin());
     std::copy_n(out.ids.begin() + 1, out.id_count - 1, rest);
+    next.step = {match.slot, triggers_.generation(match.slot), packet.ids.target()};
     onward.push_back(next);
   }
   if (packet.ids.flags & wire::IdPacket::kWantNode)
@@ -170,6 +178,7 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
     copy.ids.id_count = next.count;
     copy.ids.copies = std::max<std::uint8_t>(share, 1);
     copy.ids.flags = 0;
+    copy.source = through(packet.source, next.step, packet.arrived_size, now);
     --copy.ids.hop_limit;
     copy.sender.reset();
     copy.handed.reset();
@@ -205,10 +214,7 @@ void NodeCore::tell_source(const Packet& packet, const Message& message, TimePoi
       return counters_.add("answer_too_long");
     return io_.send(packet.source.host, writer.written());
   }
-  std::array<std::uint8_t, wire::kMaxMessage> body_buffer;
-  Writer body(body_buffer);
-  wire::ReplyBody{packet.source.origin, writer.written()}.write(body);
-  send(packet.source.entry, wire::RingKind::reply, body.written());
+  pass_back(packet.source, writer.written(), now);
 }
 
 // To a host that entered the overlay here; nobody else was told its address.
@@ -220,11 +226,7 @@ void NodeCore::on_reply(Bytes body, TimePoint now) {
                        header->type == wire::Type::not_present ||
                        header->type == wire::Type::returned;
   if (!allowed) return counters_.add("reply_wrong_type");
-  const PacketSource* source = returns_.find(reply->origin, now);
-  if (!source || !source->direct()) return counters_.add("reply_unknown_origin");
-  if (!returns_.spend(reply->origin, reply->message.size(), now))
-    return counters_.add("answer_too_long");
-  io_.send(source->host, reply->message);
+  answer_arrived(reply->origin, reply->message, now);
 }
 
 // A receiver answers along the tag that we stamped.
@@ -232,16 +234,14 @@ void NodeCore::on_returned(const Endpoint& from, Bytes message, TimePoint now) {
   const auto returned = wire::Returned::parse(message);
   if (!returned) return counters_.add("malformed");
   if (!limits_.packet(from, now)) return counters_.add("source_limit");
-  const PacketSource* source = returns_.find(returned->tag, now);
-  if (!source || !ring_ready()) return counters_.add("returned_unknown_tag");
+  const ReturnTable::Way* way = returns_.find(returned->tag, now);
+  // Nobody is told the tag of a step.
+  if (!way || way->step || !ring_ready()) return counters_.add("returned_unknown_tag");
+  const PacketSource source = way->source;
   if (!returns_.spend(returned->tag, message.size(), now)) return counters_.add("answer_too_long");
   counters_.add("returned");
-  if (source->direct()) return io_.send(source->host, message);
-  std::array<std::uint8_t, wire::kMaxMessage> buffer;
-  Writer body(buffer);
-  wire::ReplyBody{source->origin, message}.write(body);
-  if (!body.ok()) return counters_.add("packet_too_long");
-  send(source->entry, wire::RingKind::reply, body.written());
+  if (source.direct()) return io_.send(source.host, message);
+  pass_back(source, message, now);
 }
 
 }  // namespace i3

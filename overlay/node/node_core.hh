@@ -124,6 +124,14 @@ class NodeCore final : private ChordOutput {
               const std::optional<wire::NodeContact>& owner = std::nullopt);
   bool ring_ready() const { return chord_ && chord_->member(); }
 
+  // chains.cc
+  PacketSource through(const PacketSource& source, const ChainStep& step, std::size_t size,
+                       TimePoint now);
+  void answer_arrived(const wire::SourceTag& origin, Bytes message, TimePoint now);
+  void pass_back(const PacketSource& source, Bytes message, TimePoint now);
+  void dead_end(const ReturnTable::Way& way, const wire::NotPresent& absent, Bytes message,
+                TimePoint now);
+
   // id_packets.cc
   void on_host_packet(const Endpoint& from, Bytes message, TimePoint now);
   void on_forward(const wire::NodeContact& sender, Bytes body, std::size_t size, TimePoint now);

@@ -31,6 +31,22 @@ class SourceLimits {
     return source(from).requests.take(now, cost);
   }
   bool packet(const Endpoint& from, TimePoint now) { return source(from).packets.take(now); }
+  // A packet of a source behind another node, by the tag that this node calls it.
+  bool tagged(const std::array<std::uint8_t, 8>& tag, TimePoint now) {
+    const std::uint64_t key = Reader(tag).u64();
+    auto found = tagged_.find(key);
+    if (found == tagged_.end()) {
+      if (tagged_.size() >= settings_.most_prefixes) {
+        tagged_.erase(tagged_order_.front());
+        tagged_order_.pop_front();
+      }
+      tagged_order_.push_back(key);
+      found =
+          tagged_.emplace(key, TokenBucket(settings_.packets_per_second, settings_.packets_burst))
+              .first;
+    }
+    return found->second.take(now);
+  }
   // A public-key operation for `from`. Who has proven its address shares nothing with those who
   // have not: forged sources cannot starve it.
   enum class Address { unproven, proven };
@@ -66,6 +82,8 @@ class SourceLimits {
   TokenBucket strangers_, proven_;
   std::unordered_map<IpAddress, Source> sources_;
   std::deque<IpAddress> order_;
+  std::unordered_map<std::uint64_t, TokenBucket> tagged_;
+  std::deque<std::uint64_t> tagged_order_;
 };
 
 }  // namespace i3

@@ -112,6 +112,7 @@ std::span<const TriggerTable::Match> TriggerTable::match(const Id& id, std::size
     for (; slot != kNone && matches_.size() < most; slot = cold_[slot].next_same_id) {
       const Cold& row = cold_[slot];
       if (hot_[slot].expiry <= now || (row.exact && !any)) continue;
+      if (row.stack != kNone && stacks_[row.stack].suspended_until > now) continue;
       if (row.stack == kNone)
         matches_.push_back({slot, &row.id, &hot_[slot].observed, {}});
       else
@@ -135,6 +136,23 @@ std::span<const TriggerTable::Match> TriggerTable::match(const Id& id, std::size
   if (after != inexact_.begin()) consider(std::prev(after)->first);
   if (best) collect(first_of(*best), false);
   return matches_;
+}
+
+bool TriggerTable::suspend(std::uint32_t slot, std::uint32_t generation, const Id& dead,
+                           TimePoint now) {
+  constexpr unsigned kLongest = 5;
+  constexpr Duration kForgiven = std::chrono::seconds(60);
+  if (slot >= hot_.size() || !hot_[slot].used || hot_[slot].generation != generation ||
+      cold_[slot].stack == kNone)
+    return true;
+  Stack& stack = stacks_[cold_[slot].stack];
+  const auto ids = stack.span();
+  if (std::find(ids.begin(), ids.end(), dead) == ids.end()) return false;
+  if (stack.suspended_until > now) return true;
+  if (stack.suspended_until + kForgiven < now) stack.suspensions = 0;
+  stack.suspended_until = now + std::chrono::seconds(1u << std::min(stack.suspensions, kLongest));
+  ++stack.suspensions;
+  return true;
 }
 
 bool TriggerTable::take_token(Hot& row, TimePoint now) {
@@ -183,7 +201,8 @@ std::vector<TriggerTable::Row> TriggerTable::snapshot(TimePoint now, std::size_t
     result.push_back({cold.id, keys_.key(group.owner), keys_.key(group.member), cold.exact,
                       cold.sequence, hot.observed,
                       cold.stack == kNone ? 0 : stacks_[cold.stack].count, hot.rate_pps,
-                      hot.packets, hot.limited, hot.expiry - now});
+                      hot.packets, hot.limited, hot.expiry - now,
+                      cold.stack != kNone && stacks_[cold.stack].suspended_until > now});
   }
   return result;
 }

@@ -93,6 +93,13 @@ class TriggerTable {
   // False if the row's packet rate is used up; counts this packet if not.
   bool within_rate(std::uint32_t slot, TimePoint now);
 
+  // Names the present row of a slot.
+  std::uint32_t generation(std::uint32_t slot) const { return hot_[slot].generation; }
+  // A packet that went on by this row came to an end at `dead`, which nobody has inserted. If that
+  // is an ID of the row, it matches nothing for a while: a second, twice as long each time, 32 at
+  // most; a new insertion ends it. False if the row is there and has no such ID.
+  bool suspend(std::uint32_t slot, std::uint32_t generation, const Id& dead, TimePoint now);
+
   enum class Relay { forward, no_label, limited };
   struct Labelled {
     Relay verdict{};
@@ -129,6 +136,7 @@ class TriggerTable {
     std::uint64_t packets = 0;
     std::uint64_t limited = 0;
     Duration left{};
+    bool suspended = false;  // leads to an ID that is not there
   };
   // A copy of at most `most` rows, for people.
   std::vector<Row> snapshot(TimePoint now, std::size_t most) const;
@@ -193,6 +201,8 @@ class TriggerTable {
   struct Stack {
     std::array<Id, wire::kMaxStack> ids;
     std::size_t count = 0;
+    TimePoint suspended_until{};
+    unsigned suspensions = 0;  // in a row
     std::span<const Id> span() const { return {ids.data(), count}; }
   };
 

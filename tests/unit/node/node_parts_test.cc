@@ -22,7 +22,7 @@ TEST_CASE("a return table holds no more than its maximum and forgets the oldest 
   CHECK(table.size() == 10);
   CHECK(!table.find(tags[0], now));
   REQUIRE(table.find(tags[24], now));
-  CHECK(table.find(tags[24], now)->host == from_host(24).host);
+  CHECK(table.find(tags[24], now)->source.host == from_host(24).host);
 }
 
 TEST_CASE("a way back ends 30 s after the last packet, and credit is what came") {
