@@ -85,11 +85,13 @@ TriggerTable::Stored TriggerTable::put(const TriggerSpec& spec, TimePoint now, W
 TriggerTable::Put TriggerTable::remove(const TriggerSpec& spec, TimePoint now) {
   expire(now);
   const std::uint32_t slot = live_row(spec, now);
+  const std::uint64_t name = name_of(spec.id, spec.owner, spec.member);
+  if (slot == kNone && gone_.covers(name, spec.sequence + 1, now)) return Put::stale;
   if (slot != kNone) {
     if (spec.sequence < cold_[slot].sequence) return Put::stale;
     release(slot);
   }
-  gone_.note(name_of(spec.id, spec.owner, spec.member), spec.sequence, now);
+  gone_.note(name, spec.sequence, now);
   return Put::stored;
 }
 

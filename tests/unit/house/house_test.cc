@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <sstream>
 
 #include "tests/unit/house/rules.hh"
@@ -73,6 +74,34 @@ TEST_CASE("every driver and every folder that docs/DESIGN.md names is there") {
     for (const auto& use : uses)
       CHECK_MESSAGE(rules.may_use.contains(use), folder << " may use " << use);
   }
+}
+
+TEST_CASE("every line of docs/SECURITY.md names tests that exist") {
+  std::set<std::string> sentences;
+  for (const auto& entry : fs::recursive_directory_iterator(kTree / "tests"))
+    if (entry.path().extension() == ".cc")
+      for (auto& sentence : test_sentences(text_of(entry.path()))) sentences.insert(sentence);
+  REQUIRE(sentences.size() > 200);
+  const auto rows = tests_of_rows(text_of(kTree / "docs/SECURITY.md"));
+  REQUIRE(rows.size() > 40);
+  for (const auto& [row, names] : rows) {
+    CHECK_MESSAGE(!names.empty(), "no test: " << row);
+    for (const auto& name : names) {
+      const bool file = name.starts_with("tests/") && fs::exists(kTree / name);
+      CHECK_MESSAGE((file || sentences.contains(name)), "no such test: " << name);
+    }
+  }
+}
+
+TEST_CASE("a row without a test, and a test that is not there, are seen") {
+  const auto rows = tests_of_rows(
+      "| attack | test |\n|---|---|\n| a `b` | `one`, `two` |\n| c | |\n\n| x | y |\n");
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].second == std::vector<std::string>{"one", "two"});
+  CHECK(rows[1].second.empty());
+  const auto sentences =
+      test_sentences("TEST_CASE(\"a\") {}\nTEST_CASE(\n    \"b \"\n    \"c\") {}");
+  CHECK(sentences == std::vector<std::string>{"a", "b c"});
 }
 
 TEST_CASE("files of more than 500 lines are named") {

@@ -119,4 +119,48 @@ std::vector<std::string> faults(const Rules& rules, const std::string& path,
   return out;
 }
 
+std::vector<std::pair<std::string, std::vector<std::string>>> tests_of_rows(std::string_view text) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> result;
+  bool inside = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line(text.substr(at, end - at));
+    at = end + 1;
+    if (!line.starts_with("|")) {
+      inside = false;
+    } else if (line.ends_with("| test |")) {
+      inside = true;
+    } else if (inside && !line.starts_with("|---")) {
+      const std::size_t cell = line.rfind('|', line.size() - 2);
+      std::vector<std::string> names;
+      for (std::size_t from = line.find('`', cell); from != std::string::npos;) {
+        const std::size_t to = line.find('`', from + 1);
+        if (to == std::string::npos) break;
+        names.push_back(line.substr(from + 1, to - from - 1));
+        from = line.find('`', to + 1);
+      }
+      result.push_back({line, names});
+    }
+  }
+  return result;
+}
+
+std::vector<std::string> test_sentences(std::string_view source) {
+  constexpr std::string_view kCase = "TEST_CASE(";
+  std::vector<std::string> result;
+  for (std::size_t at = source.find(kCase); at != source.npos; at = source.find(kCase, at)) {
+    at += kCase.size();
+    std::string sentence;
+    bool quoted = false;
+    for (; at < source.size() && (quoted || source[at] != ')'); ++at) {
+      if (source[at] == '"')
+        quoted = !quoted;
+      else if (quoted)
+        sentence += source[at];
+    }
+    result.push_back(sentence);
+  }
+  return result;
+}
+
 }  // namespace i3::house

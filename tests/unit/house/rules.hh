@@ -28,4 +28,10 @@ std::optional<std::string> folder_of(const Rules& rules, std::string_view path);
 // What is wrong with one file of the tree, one sentence each. `path` is relative to the tree.
 std::vector<std::string> faults(const Rules& rules, const std::string& path, std::string_view text);
 
+// Of every table whose last column is called "test": each row, and the `names` in its last cell.
+std::vector<std::pair<std::string, std::vector<std::string>>> tests_of_rows(std::string_view text);
+
+// The sentences of a file's test cases, parts of a literal joined.
+std::vector<std::string> test_sentences(std::string_view source);
+
 }  // namespace i3::house

@@ -109,3 +109,20 @@ TEST_CASE("pair keys are bounded, and forgotten ones are made again") {
   RingLink fresh(*peer, std::nullopt, std::nullopt);
   CHECK(fresh.open(writer.written(), 1, [] { return false; }).fault == RingLink::Fault::refused);
 }
+
+TEST_CASE("a packet limit by tag takes nothing from other tags") {
+  SourceLimitSettings settings;
+  settings.packets_per_second = 10;
+  settings.packets_burst = 10;
+  settings.most_prefixes = 4;
+  SourceLimits limits(settings);
+  const TimePoint now{1h};
+  int passed = 0;
+  for (int i = 0; i < 100; ++i)
+    if (limits.tagged({1}, now)) ++passed;
+  CHECK(passed == 10);
+  CHECK(limits.tagged({2}, now));
+  // Bounded in number: the oldest goes, and starts anew.
+  for (std::uint8_t i = 3; i < 10; ++i) CHECK(limits.tagged({i}, now));
+  CHECK(limits.tagged({1}, now));
+}
