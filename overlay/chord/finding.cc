@@ -5,7 +5,7 @@ namespace i3 {
 namespace {
 constexpr unsigned kFindTries = 5;
 // A next hop that has not answered for so long is pinged when it is used.
-constexpr Duration kFreshHop = std::chrono::seconds(4);
+constexpr Duration kFreshHop = std::chrono::milliseconds(500);
 }  // namespace
 
 bool Chord::find(std::uint64_t token, RingId position, TimePoint now) {

@@ -145,8 +145,9 @@ void Client::State::on_placer_answer(const Endpoint& from, wire::Type type, Byte
                                      TimePoint now) {
   using wire::Type;
   if (type == Type::lookup_reply)
-    take<wire::LookupReply>(message,
-                            [&](const auto& m) { return placer.on_lookup_reply(from, m, now); });
+    take<wire::LookupReply>(message, [&](const auto& m) {
+      return placer.on_lookup_reply(from, m, now) || sends.on_lookup_reply(from, m);
+    });
   else if (type == Type::challenge)
     take<wire::Challenge>(message,
                           [&](const auto& m) { return placer.on_challenge(from, m, now); });

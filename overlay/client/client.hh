@@ -160,8 +160,8 @@ class Client final : public OverlayAccess {
 
   // Addresses changed or the host woke up: probes and inserts again at once.
   void network_changed(TimePoint now) override;
-  // Peers fell silent, perhaps because a NAT forgot us: the nodes are asked at once, and where they
-  // see another address the triggers are inserted again. At most once a second.
+  // Peers fell silent, perhaps because a NAT forgot us: one node is asked at once, and if it sees
+  // another address, the triggers are inserted again everywhere. At most every three seconds.
   void verify(TimePoint now) override;
   void set_families(bool have_v4, bool have_v6) override;  // call network_changed afterwards
   // Replaces the entry nodes after a reload; those that stay keep what is known of them.

@@ -44,8 +44,11 @@ void Entries::probe_all(TimePoint now) {
 }
 
 void Entries::suspect(const Endpoint& address, TimePoint now) {
-  for (Node& node : nodes_)
-    if (node.entry.address == address && node.alive && node.lost == 0) node.next = now;
+  for (Node& node : nodes_) {
+    if (node.entry.address != address || !node.alive) continue;
+    node.suspected = true;
+    if (node.lost == 0) node.next = now;
+  }
 }
 
 void Entries::probe(Node& node, TimePoint now) {
@@ -114,6 +117,7 @@ Entries::Outcome Entries::on_reply(const Endpoint& from, Bytes message,
     const Duration sample = now - sent->at;
     node.rtt = node.alive ? (node.rtt * 7 + sample) / 8 : sample;
     node.lost = 0;
+    node.suspected = false;
     node.next = now + backoff(core_.random, 1, kReprobe, kReprobe);
     node.contact = reply.contact;
     node.trouble.clear();
@@ -182,7 +186,7 @@ std::optional<Endpoint> Entries::best(const std::optional<Endpoint>& avoid) cons
     if (!node.alive) continue;
     if (avoid && node.entry.address == *avoid)
       avoided = &node;
-    else if (!best || node.rtt < best->rtt)
+    else if (!best || std::pair(node.suspected, node.rtt) < std::pair(best->suspected, best->rtt))
       best = &node;
   }
   if (!best) best = avoided;

@@ -23,7 +23,8 @@ class Entries {
   void start(TimePoint now);
   void stop() { started_ = false; }
   void probe_all(TimePoint now);
-  // Probes that one now if it is an entry node: somebody missed an answer from it.
+  // Somebody missed an answer from that one: if it is an entry node it is probed now, and only taken
+  // for want of a better until it answers.
   void suspect(const Endpoint& address, TimePoint now);
 
   enum class Outcome { unsolicited, refused, good, became_alive };
@@ -46,6 +47,7 @@ class Entries {
     EntryNode entry;
     bool configured = true;
     bool alive = false;
+    bool suspected = false;
     std::optional<wire::NodeContact> contact;
     std::optional<Endpoint> observed;
     Duration rtt{};

@@ -28,10 +28,10 @@ void Keeper::drop(const Endpoint& address) {
   std::erase_if(nodes_, [&](const Node& node) { return node.at.address == address; });
 }
 
-void Keeper::hurry(TimePoint now) {
+void Keeper::hurry(TimePoint now, const std::optional<Endpoint>& only) {
   for (Node& node : nodes_)
-    if (node.nonce == 0 && node.strangers_until <= now && now - node.answered >= kShortest)
-      node.next = now;
+    if (node.nonce == 0 && node.strangers_until <= now && (!only || *only == node.at.address))
+      node.next = std::min(node.next, std::max(now, node.answered + kAskedApart));
 }
 
 std::vector<Keeper::Need> Keeper::on_timer(TimePoint now, const CountAt& count_at) {

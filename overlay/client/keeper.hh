@@ -13,7 +13,8 @@ class Keeper {
   static constexpr std::size_t kMaxNodes = 16;
   static constexpr unsigned kTries = 3;
   static constexpr Duration kApart = std::chrono::milliseconds(500);
-  static constexpr Duration kShortest = std::chrono::seconds(1);  // between two refreshes
+  static constexpr Duration kAskedApart = std::chrono::seconds(3);  // by hurry()
+  static constexpr Duration kShortest = std::chrono::seconds(1);    // between two refreshes
 
   explicit Keeper(Core& core) : core_(core) {}
 
@@ -41,8 +42,8 @@ class Keeper {
                 std::uint32_t lifetime_ms, TimePoint now);
   void drop(const Endpoint& address);
   void clear() { nodes_.clear(); }
-  // Refreshes now wherever none is out and the last answer is a second old.
-  void hurry(TimePoint now);
+  // Refreshes now, or as soon as the last answer is old enough: everywhere or at one node.
+  void hurry(TimePoint now, const std::optional<Endpoint>& only = std::nullopt);
 
   std::vector<Need> on_timer(TimePoint now, const CountAt& count_at);
   // False: unsolicited. `need` is set if there is one.

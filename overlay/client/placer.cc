@@ -121,7 +121,9 @@ void Placer::network_changed(TimePoint now) {
 }
 
 void Placer::verify(TimePoint now) {
-  if (started_ && !stopping_) keeper_.hurry(now);
+  if (!started_ || stopping_) return;
+  const Post* post = homes_[kPrivateHome].owner();
+  keeper_.hurry(now, post ? std::optional(post->at.address) : std::nullopt);
 }
 
 void Placer::entry_alive(TimePoint now) {

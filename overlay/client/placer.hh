@@ -91,8 +91,8 @@ class Placer {
   Id take(TimePoint now);
   void release(const Id& id, TimePoint now);
   void network_changed(TimePoint now);
-  // Something may be wrong between us and the nodes: asks all of them whether they still hold what
-  // is ours, as a refresh does. Cheap, and at most once a second.
+  // Something may be wrong between us and the nodes: asks one of them whether it still holds what
+  // is ours, as a refresh does, and all of them if it sees us elsewhere. At most every 3 seconds.
   void verify(TimePoint now);
   void entry_alive(TimePoint now);
   void stop(TimePoint now);

@@ -207,6 +207,8 @@ void Placer::node_lost(const Endpoint& address, TimePoint now) {
 void Placer::meet(const Keeper::Need& need, TimePoint now) {
   using What = Keeper::Need::What;
   if (need.what == What::lost) return node_lost(need.address, now);
+  // It may be a NAT that forgot us, and then towards all of them.
+  if (need.what == What::insert_again) keeper_.hurry(now);
   for (std::size_t i = 0; i < homes_.size(); ++i) {
     Post* post = homes_[i].post(need.address);
     if (!post || !post->active()) continue;

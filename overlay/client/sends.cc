@@ -27,19 +27,71 @@ void PrefixCache::clear() {
   index_.clear();
 }
 
-// The cached node, else the best entry node; not the one that just left the same ID unanswered.
+// The cached node, else the best entry node, until one leaves a packet unanswered.
 std::optional<Endpoint> Sends::way(const Id& id, TimePoint now) {
-  std::optional<Endpoint> avoid;
-  if (const auto last = latest_.find(id); last != latest_.end()) {
-    const Outstanding& before = outstanding_.at(last->second);
-    if (!before.answered && now - before.at >= kOtherWayAfter) avoid = before.to;
+  if (const auto found = latest_.find(id); found != latest_.end()) {
+    Latest& latest = found->second;
+    if (latest.since != kNever && now - latest.since >= kOtherWayAfter)
+      return other_way(id, latest, now);
+    if (latest.turn > 0) return latest.to;
   }
-  if (auto cached = prefixes_.find(id.ring(), now)) {
-    if (cached != avoid) return cached;
-    prefixes_.forget(id.ring());
+  if (auto cached = prefixes_.find(id.ring(), now)) return cached;
+  return entries_.best();
+}
+
+std::optional<Endpoint> Sends::other_way(const Id& id, Latest& latest, TimePoint now) {
+  const Endpoint silent = latest.to;
+  latest.since = kNever;
+  entries_.suspect(silent, now);
+  search(id.ring(), silent, now);
+  std::vector<Endpoint> ways;
+  const auto add = [&](const std::optional<Endpoint>& way) {
+    if (way && *way != silent && !std::count(ways.begin(), ways.end(), *way)) ways.push_back(*way);
+  };
+  const auto cached = prefixes_.find(id.ring(), now);
+  add(cached);
+  if (cached == silent) prefixes_.forget(id.ring());
+  // The owner's successor has it as well, and the owner is the likelier one to be dead.
+  const auto& nodes = searches_[id.ring()].nodes;
+  if (nodes.size() > 1) add(nodes[1]);
+  add(entries_.best(silent));
+  for (const Endpoint& node : nodes) add(node);
+  if (ways.empty()) return entries_.best();
+  return ways[latest.turn++ % ways.size()];
+}
+
+// Two entry nodes are asked, for one of them may be the one that died.
+void Sends::search(RingId position, const Endpoint& avoid, TimePoint now) {
+  if (searches_.size() >= kMaxSearches && !searches_.contains(position))
+    searches_.erase(std::min_element(
+        searches_.begin(), searches_.end(),
+        [](const auto& one, const auto& other) { return one.second.at < other.second.at; }));
+  std::erase_if(searches_, [&](const auto& one) { return now - one.second.at > kSearchKept; });
+  Search& search = searches_[position];
+  if (search.nonce != 0 && now - search.at < kSearchesApart) return;
+  search.nonce = core_.nonce();
+  search.at = now;
+  search.asked.clear();
+  std::optional<Endpoint> entry = entries_.best(avoid);
+  for (int i = 0; i < 2 && entry; ++i) {
+    if (std::count(search.asked.begin(), search.asked.end(), *entry)) break;
+    search.asked.push_back(*entry);
+    ++core_.counters.lookups;
+    core_.send(*entry, wire::Lookup{search.nonce, position});
+    entry = entries_.best(entry);
   }
-  if (avoid) entries_.suspect(*avoid, now);
-  return entries_.best(avoid);
+}
+
+bool Sends::on_lookup_reply(const Endpoint& from, const wire::LookupReply& reply) {
+  const auto found = searches_.find(reply.position);
+  if (found == searches_.end() || found->second.nonce != reply.nonce ||
+      !std::count(found->second.asked.begin(), found->second.asked.end(), from))
+    return false;
+  auto& nodes = found->second.nodes;
+  nodes.clear();
+  for (const wire::NodeContact& contact : reply.contacts)
+    if (const auto address = core_.reachable(contact)) nodes.push_back(*address);
+  return true;
 }
 
 std::uint64_t Sends::send(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now) {
@@ -69,7 +121,10 @@ void Sends::remember(std::uint64_t nonce, const Outstanding& sent, TimePoint now
     forget_oldest();
   outstanding_[nonce] = sent;
   order_.push_back(nonce);
-  latest_[sent.id] = nonce;
+  Latest& latest = latest_[sent.id];
+  if (latest.since == kNever || latest.to != sent.to) latest.since = now;
+  latest.nonce = nonce;
+  latest.to = sent.to;
   std::erase_if(asked_, [&](const auto& entry) { return now - entry.second >= kReturnsWithin; });
   if (asked_.size() >= kMaxAsked && !asked_.contains(sent.to))
     asked_.erase(std::min_element(asked_.begin(), asked_.end(), [](const auto& a, const auto& b) {
@@ -83,7 +138,8 @@ void Sends::forget_oldest() {
   order_.pop_front();
   const auto sent = outstanding_.find(nonce);
   if (!sent->second.answered) ++core_.counters.unanswered_sends;
-  if (auto last = latest_.find(sent->second.id); last != latest_.end() && last->second == nonce)
+  if (auto last = latest_.find(sent->second.id);
+      last != latest_.end() && last->second.nonce == nonce)
     latest_.erase(last);
   outstanding_.erase(sent);
 }
@@ -97,6 +153,10 @@ Sends::Outstanding* Sends::answered(const Endpoint& from, std::uint64_t nonce, c
       sent.id.common_prefix(id) < Id::kMinimumMatch)
     return nullptr;
   sent.answered = true;
+  if (const auto latest = latest_.find(sent.id); latest != latest_.end()) {
+    latest->second.since = kNever;
+    latest->second.turn = 0;
+  }
   return &sent;
 }
 

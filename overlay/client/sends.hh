@@ -4,6 +4,7 @@
 
 #include <list>
 #include <map>
+#include <optional>
 
 #include "overlay/client/entries.hh"
 
@@ -36,8 +37,12 @@ class Sends {
   static constexpr std::size_t kMaxOutstanding = 4096;
   static constexpr std::size_t kMaxAsked = 256;
   static constexpr Duration kAnswerWithin = std::chrono::seconds(10);
-  // A repeat this long after an unanswered send takes another way.
+  // What is sent this long after the first unanswered send takes another way: another entry node,
+  // or a node that the ring names for that position, for its owner may be dead and not missed yet.
   static constexpr Duration kOtherWayAfter = std::chrono::milliseconds(150);
+  static constexpr std::size_t kMaxSearches = 64;
+  static constexpr Duration kSearchesApart = std::chrono::seconds(1);
+  static constexpr Duration kSearchKept = std::chrono::seconds(30);
   // How long a node may send us `returned` after we last sent it an ID packet.
   static constexpr Duration kReturnsWithin = std::chrono::seconds(120);
 
@@ -47,9 +52,14 @@ class Sends {
   // True if this answers a send of ours and came from the node that was asked.
   bool on_forwarded(const Endpoint& from, const wire::Forwarded& forwarded, TimePoint now);
   bool on_not_present(const Endpoint& from, const wire::NotPresent& absent, TimePoint now);
+  bool on_lookup_reply(const Endpoint& from, const wire::LookupReply& reply);
   // True if we sent an ID packet through that node not long ago.
   bool asked(const Endpoint& node, TimePoint now) const;
-  void network_changed() { prefixes_.clear(); }
+  void network_changed() {
+    prefixes_.clear();
+    searches_.clear();
+    for (auto& [id, latest] : latest_) latest.since = kNever;
+  }
 
  private:
   struct Outstanding {
@@ -58,8 +68,24 @@ class Sends {
     TimePoint at{};
     bool answered = false;
   };
+  // The way of packets for one ID.
+  struct Latest {
+    std::uint64_t nonce = 0;  // of the last one
+    Endpoint to;
+    TimePoint since = kNever;  // the first one by this way since anything was answered
+    unsigned turn = 0;         // ways given up since anything was answered
+  };
+  // Nodes that the ring names for a position.
+  struct Search {
+    std::uint64_t nonce = 0;
+    std::vector<Endpoint> asked;
+    std::vector<Endpoint> nodes;
+    TimePoint at{};
+  };
 
   std::optional<Endpoint> way(const Id& id, TimePoint now);
+  std::optional<Endpoint> other_way(const Id& id, Latest& latest, TimePoint now);
+  void search(RingId position, const Endpoint& avoid, TimePoint now);
   Outstanding* answered(const Endpoint& from, std::uint64_t nonce, const Id& id, TimePoint now);
   void remember(std::uint64_t nonce, const Outstanding& sent, TimePoint now);
   void forget_oldest();
@@ -68,8 +94,9 @@ class Sends {
   Entries& entries_;
   PrefixCache prefixes_;
   std::map<std::uint64_t, Outstanding> outstanding_;
-  std::list<std::uint64_t> order_;      // of outstanding_, oldest first
-  std::map<Id, std::uint64_t> latest_;  // the last outstanding send for each ID
+  std::list<std::uint64_t> order_;     // of outstanding_, oldest first
+  std::map<Id, Latest> latest_;        // of the IDs of outstanding_
+  std::map<RingId, Search> searches_;  // at most kMaxSearches
   std::map<Endpoint, TimePoint> asked_;
 };
 

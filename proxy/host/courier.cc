@@ -24,8 +24,10 @@ std::optional<Endpoint> Courier::reachable(const wire::NodeContact& node) const 
   return endpoint;
 }
 
-void Courier::send_to(const wire::ReturnPath& path, SessionKind kind, Frame frame, TimePoint now) {
-  for (const auto& at : path.nodes) {
+void Courier::send_to(const wire::ReturnPath& path, SessionKind kind, Frame frame, TimePoint now,
+                      std::size_t turn) {
+  for (std::size_t i = 0; i < path.nodes.size(); ++i) {
+    const auto& at = path.nodes[(turn + i) % path.nodes.size()];
     auto endpoint = reachable(at.node);
     if (!endpoint || at.label.none()) continue;
     wrap_labelled(frame, kind, at.label);
@@ -45,11 +47,12 @@ void Courier::send_direct(const Endpoint& to, SessionKind kind, Frame frame) {
 void Courier::send_by_node(Peer& peer, SessionKind kind, Frame frame, TimePoint now) {
   if (const auto* at = peer.current()) {
     auto endpoint = reachable(at->node);
-    if (endpoint && !peer.proof.proved && kind == SessionKind::transport) {
-      if (peer.proof.budget < frame.size())
+    NodeWay& way = peer.ways.ways[peer.ways.at];
+    if (endpoint && !way.proved && kind == SessionKind::transport) {
+      if (way.budget < frame.size())
         endpoint.reset();
       else
-        peer.proof.budget -= frame.size();
+        way.budget -= frame.size();
     }
     if (endpoint) {
       wrap_labelled(frame, kind, at->label);
@@ -79,9 +82,18 @@ void Courier::note_sent(Peer& peer, std::size_t size, TimePoint now) {
   peer.traffic.tx_bytes += size;
   ++peer.traffic.tx_packets;
   peer.keepalive_at = kNever;
-  if (size > 0 && peer.unanswered_since == kNever) {
+  if (size == 0) return;
+  if (peer.unanswered_since == kNever) {
     peer.unanswered_since = now;
     parts_.peers.schedule(peer, now + std::chrono::seconds(1));
+  }
+  if (!peer.direct.active && !peer.ways.used) {
+    peer.ways.used = true;
+    const TimePoint check = std::max(now, peer.ways.checked + kWayCheckEvery);
+    if (check < peer.ways.next) {
+      peer.ways.next = check;
+      parts_.peers.schedule(peer, check);
+    }
   }
 }
 

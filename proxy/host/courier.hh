@@ -16,7 +16,9 @@ class Courier {
   // The same without the direct way: what opens sessions must not depend on it.
   void send_by_node(Peer& peer, SessionKind kind, Frame frame, TimePoint now);
   // To where a message says that its sender is reached, without believing it any further.
-  void send_to(const wire::ReturnPath& path, SessionKind kind, Frame frame, TimePoint now);
+  // `turn` says with which of its nodes to begin.
+  void send_to(const wire::ReturnPath& path, SessionKind kind, Frame frame, TimePoint now,
+               std::size_t turn = 0);
   void send_direct(const Endpoint& to, SessionKind kind, Frame frame);
 
   // Seals a plaintext and sends it; false when there is no session.
@@ -30,6 +32,9 @@ class Courier {
   // Over the node that `at` names, whatever way is in use.
   bool send_control_labelled(Peer& peer, const wire::ReturnPath::At& at, Bytes plaintext,
                              TimePoint now);
+  bool usable(const wire::ReturnPath::At& at) const {
+    return !at.label.none() && reachable(at.node);
+  }
 
  private:
   // Where to send for that node; nothing for an address that a peer has no business naming.

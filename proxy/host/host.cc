@@ -56,7 +56,8 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
              stamps_,  verdicts_, {},        {},      {}},
       courier_(parts_),
       direct_(parts_, courier_),
-      paths_(parts_, courier_, direct_),
+      nodes_(parts_, courier_),
+      paths_(parts_, courier_, direct_, nodes_),
       rendezvous_(parts_, courier_, paths_),
       outbound_(parts_, courier_, direct_, rendezvous_),
       inbound_(parts_),
@@ -71,6 +72,7 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
   rendezvous_.ready = [this](Peer& peer, TimePoint now) {
     const bool stands = sessions_.can_seal(peer.handle, now);
     if (stands) peer.ever_ready = true;
+    if (stands) nodes_.prove(peer, now);
     log_peer(peer, now);
     pings_ready(peer, now);
     reschedule(peer, now);
@@ -199,7 +201,7 @@ void Host::on_no_label(const Endpoint& node, wire::Label label, TimePoint now) {
   // Anybody can send these, and each goes over all peers.
   if (!no_labels_.take(now)) return;
   peers_.each([&](Peer& peer) {
-    if (paths_.label_gone(peer, node, label)) rendezvous_.contact(peer, now);
+    if (nodes_.label_gone(peer, node, label, now)) rendezvous_.contact(peer, now);
   });
 }
 
@@ -311,7 +313,7 @@ void Host::on_data(const Data& data, const Origin& origin, TimePoint now) {
   if (origin.direct)
     direct_.heard(*peer, *origin.direct, now);
   else
-    direct_.heard_by_node(*peer, now);
+    heard_by_node(*peer, now);
   if (data.plaintext.empty()) return;
   const unsigned nibble = data.plaintext[0] >> 4;
   if (nibble != 4 && nibble != 6) return on_control(*peer, data.plaintext, origin, now);
@@ -320,6 +322,13 @@ void Host::on_data(const Data& data, const Origin& origin, TimePoint now) {
     peers_.schedule(*peer, peer->keepalive_at);
   }
   on_plaintext(*peer, data.plaintext, origin, now);
+}
+
+// Where packets came and suddenly none do, a NAT of ours may have forgotten us.
+void Host::heard_by_node(Peer& peer, TimePoint now) {
+  direct_.heard_by_node(peer, now);
+  heard_by_node_ = now;
+  if (quiet_at_ == kNever) quiet_at_ = now + kQuiet;
 }
 
 void Host::on_plaintext(Peer& peer, MutBytes plaintext, const Origin&, TimePoint now) {
@@ -339,7 +348,7 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
   if (plaintext.size() == 1 && plaintext[0] == static_cast<std::uint8_t>(wire::Control::close)) {
     rendezvous_.forget(peer);
     peer.direct = DirectPaths{};
-    peer.theirs = {};
+    peer.forget_return_path();
     if (!peer.parked.empty()) rendezvous_.contact(peer, now);
     return;
   }

@@ -133,6 +133,8 @@ class Host : private ClientEvents {
   void replay_overtaken(TimePoint now);
   void on_first(const FirstMessage& first, TimePoint now);
   void on_data(const Data& data, const Origin& origin, TimePoint now);
+  void heard_by_node(Peer& peer, TimePoint now);
+  void check_quiet(TimePoint now);
   void on_plaintext(Peer& peer, MutBytes plaintext, const Origin& origin, TimePoint now);
   void on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoint now);
   void on_cookie(const CookieStored& cookie, TimePoint now);
@@ -167,6 +169,7 @@ class Host : private ClientEvents {
   HostParts parts_;
   Courier courier_;
   DirectWays direct_;
+  NodeWays nodes_;
   Paths paths_;
   Rendezvous rendezvous_;
   Outbound outbound_;
@@ -176,12 +179,18 @@ class Host : private ClientEvents {
   std::deque<PublicKey> to_greet_;  // recently active peers, after a restart
   TimePoint next_greeting_ = kNever;
   TimePoint next_sweep_ = kNever;
+  TimePoint heard_by_node_{};         // when something authenticated last came through a node
+  TimePoint quiet_at_ = kNever;       // then the nodes are asked, if nothing more came
   std::vector<Ping> pings_;           // bounded by kMaxPings
   std::vector<Overtaken> overtaken_;  // bounded by kMaxOvertaken
   bool replaying_ = false;
 };
 
 inline constexpr std::size_t kMaxPings = 256;
+// Nothing more comes through nodes for so long: they are asked whether they still know us, and not
+// again for a while.
+inline constexpr Duration kQuiet = std::chrono::seconds(1);
+inline constexpr Duration kAskedQuiet = std::chrono::seconds(3);
 inline constexpr std::size_t kMaxOvertaken = 32;
 inline constexpr Duration kOvertakenFor = std::chrono::seconds(2);
 // Something came and nothing goes back: says so after this long, at most that often.

@@ -6,7 +6,7 @@ namespace i3 {
 TimePoint Host::next_deadline() const {
   if (stopping_) return client_.next_deadline();
   TimePoint next = std::min({peers_.next_deadline(), client_.next_deadline(),
-                             sessions_.next_deadline(), next_sweep_, next_greeting_});
+                             sessions_.next_deadline(), next_sweep_, next_greeting_, quiet_at_});
   for (const Ping& ping : pings_) next = std::min(next, ping.deadline);
   return next;
 }
@@ -17,15 +17,26 @@ void Host::on_timer() {
   if (stopping_) return;
   peers_.due(now, [&](Peer& peer) { on_peer_timer(peer, now); });
   if (now >= sessions_.next_deadline()) sessions_.expire(now);
+  if (now >= quiet_at_) check_quiet(now);
   if (now >= next_greeting_) greet(now);
   if (now >= next_sweep_) sweep(now);
   finish_pings(now);
+}
+
+void Host::check_quiet(TimePoint now) {
+  quiet_at_ = kNever;
+  if (now < heard_by_node_ + kQuiet) {
+    quiet_at_ = heard_by_node_ + kQuiet;
+  } else {
+    client_.verify(now);
+  }
 }
 
 void Host::on_peer_timer(Peer& peer, TimePoint now) {
   rendezvous_.on_timer(peer, now);
   paths_.on_timer(peer, now);
   direct_.on_timer(peer, now);
+  nodes_.on_timer(peer, now);
   if (now >= peer.keepalive_at) {
     courier_.send_control(peer, {}, now);
     peer.keepalive_at = kNever;
@@ -38,7 +49,10 @@ void Host::on_peer_timer(Peer& peer, TimePoint now) {
 
 void Host::check_silence(Peer& peer, TimePoint now) {
   if (peer.unanswered_since == kNever) return;
-  if (now >= peer.unanswered_since + kSuspectAfter) direct_.suspect(peer, now);
+  if (now >= peer.unanswered_since + kSuspectAfter) {
+    direct_.suspect(peer, now);
+    client_.verify(now);
+  }
   if (now < peer.unanswered_since + kContactAfter) return;
   // Counted anew: while the handshake is under way nothing else is to be done.
   peer.unanswered_since = kNever;
@@ -46,8 +60,8 @@ void Host::check_silence(Peer& peer, TimePoint now) {
 }
 
 void Host::reschedule(Peer& peer, TimePoint now) {
-  TimePoint next =
-      std::min({paths_.next_deadline(peer), direct_.next_deadline(peer), peer.keepalive_at});
+  TimePoint next = std::min({paths_.next_deadline(peer), direct_.next_deadline(peer),
+                             nodes_.next_deadline(peer), peer.keepalive_at});
   if (peer.contact.active) next = std::min(next, peer.contact.next_try);
   if (peer.unanswered_since != kNever)
     next = std::min(next, now >= peer.unanswered_since + kSuspectAfter
@@ -108,7 +122,7 @@ void Host::drop(Peer& peer) {
   peer.mine.reset();
   peer.mine_acknowledged = true;
   peer.direct = DirectPaths{};
-  peer.theirs = {};
+  peer.forget_return_path();
   peer.unconfirmed.clear();
   peer.parked.clear();
   peer.parked_bytes = 0;

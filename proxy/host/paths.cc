@@ -49,14 +49,7 @@ wire::Hello Paths::hello(const Peer& peer) const {
 }
 
 void Paths::learn(Peer& peer, const wire::Hello& hello, TimePoint now) {
-  if (peer.theirs != hello.path) {
-    peer.proof = Proof{};
-    peer.proof.proved = false;
-    peer.proof.next = now;
-    parts_.peers.schedule(peer, now);
-  }
-  peer.theirs = hello.path;
-  peer.theirs_at = 0;
+  nodes_.learn(peer, hello.path, now);
   peer.welcomes_shortcuts = hello.shortcuts;
   peer.mtu = std::clamp<std::uint16_t>(hello.mtu, 1280, parts_.options.mtu);
   peer.their_candidates = hello.candidates;
@@ -66,34 +59,13 @@ void Paths::learn(Peer& peer, const wire::Hello& hello, TimePoint now) {
 void Paths::on_challenge(Peer& peer, std::uint64_t nonce,
                          const std::optional<Endpoint>& direct_from, TimePoint now) {
   if (direct_from) return direct_.on_challenge(peer, nonce, *direct_from, now);
-  std::array<std::uint8_t, 32> storage;
-  courier_.send_control(peer, written(wire::PathResponse{nonce, {}}, storage), now);
+  nodes_.on_challenge(peer, nonce, now);
 }
 
 void Paths::on_response(Peer& peer, const wire::PathResponse& response,
                         const std::optional<Endpoint>& direct_from, TimePoint now) {
-  if (!peer.proof.proved && peer.proof.tries > 0 && response.nonce == peer.proof.nonce) {
-    peer.proof.proved = true;
-    peer.proof.next = kNever;
-    return;
-  }
+  if (nodes_.on_response(peer, response.nonce, now)) return;
   if (direct_from) direct_.on_response(peer, response.nonce, *direct_from, now);
-}
-
-// The answer may come any way: what it proves is that the challenge arrived, at the peer, by that
-// label at that node.
-void Paths::prove(Peer& peer, TimePoint now) {
-  Proof& proof = peer.proof;
-  proof.next = kNever;
-  const auto* at = peer.current();
-  if (proof.proved || at == nullptr || proof.tries >= kProofTries) return;
-  proof.next = now + kChallengeEvery;
-  if (!parts_.sessions.can_seal(peer.handle, now)) return;
-  if (proof.tries == 0) proof.nonce = parts_.random.u64();
-  ++proof.tries;
-  std::array<std::uint8_t, 16> storage;
-  const wire::NonceControl message{wire::Control::path_challenge, proof.nonce};
-  courier_.send_control_labelled(peer, *at, written(message, storage), now);
 }
 
 void Paths::tell_if_moved(Peer& peer, TimePoint now) {
@@ -104,11 +76,10 @@ void Paths::tell_if_moved(Peer& peer, TimePoint now) {
 
 void Paths::on_timer(Peer& peer, TimePoint now) {
   if (!peer.mine_acknowledged && now >= peer.paths_retry) tell(peer, now);
-  if (now >= peer.proof.next) prove(peer, now);
 }
 
 TimePoint Paths::next_deadline(const Peer& peer) const {
-  return std::min(peer.mine_acknowledged ? kNever : peer.paths_retry, peer.proof.next);
+  return peer.mine_acknowledged ? kNever : peer.paths_retry;
 }
 
 void Paths::trigger_changed(Peer& peer, TimePoint now) {
@@ -142,6 +113,8 @@ void Paths::on_paths(Peer& peer, const wire::Paths& paths, TimePoint now) {
   const wire::NonceControl reply{wire::Control::paths_ack, paths.sequence};
   if (paths.sequence > peer.theirs_sequence) {
     peer.theirs_sequence = paths.sequence;
+    // Its addresses changed: the straight way is tested before it is used again.
+    if (peer.their_candidates != paths.hello.candidates) direct_.suspect(peer, now);
     learn(peer, paths.hello, now);
   }
   courier_.send_control(peer, written(reply, storage), now);
@@ -149,13 +122,6 @@ void Paths::on_paths(Peer& peer, const wire::Paths& paths, TimePoint now) {
 
 void Paths::on_acknowledged(Peer& peer, std::uint64_t sequence) {
   if (sequence == peer.mine_sequence) peer.mine_acknowledged = true;
-}
-
-bool Paths::label_gone(Peer& peer, const Endpoint& node, wire::Label label) {
-  const auto* at = peer.current();
-  if (at == nullptr || !at->node.owns(node) || !(at->label == label)) return false;
-  ++peer.theirs_at;
-  return true;
 }
 
 }  // namespace i3

@@ -1,15 +1,16 @@
-// Owns what two hosts that have a session tell each other of where they are reached, and the proof
-// of the way through a node (docs/DESIGN.md, decision 13). Straight ways: direct_ways.hh.
+// Owns what two hosts that have a session tell each other of where they are reached. Straight ways:
+// direct_ways.hh; ways through nodes: node_ways.hh.
 #pragma once
 
 #include "proxy/host/direct_ways.hh"
+#include "proxy/host/node_ways.hh"
 
 namespace i3 {
 
 class Paths {
  public:
-  Paths(HostParts& parts, Courier& courier, DirectWays& direct)
-      : parts_(parts), courier_(courier), direct_(direct) {}
+  Paths(HostParts& parts, Courier& courier, DirectWays& direct, NodeWays& nodes)
+      : parts_(parts), courier_(courier), direct_(direct), nodes_(nodes) {}
 
   // What we tell `peer` of ourselves; without early packet.
   wire::Hello hello(const Peer& peer) const;
@@ -26,9 +27,6 @@ class Paths {
                     TimePoint now);
   void on_response(Peer& peer, const wire::PathResponse& response,
                    const std::optional<Endpoint>& direct_from, TimePoint now);
-  // A node says that it has no such label: the next node of the path, or the ID, is used.
-  // False if that label is not in use.
-  bool label_gone(Peer& peer, const Endpoint& node, wire::Label label);
   // What it was told of where our trigger stands is no longer so, or was never said.
   void tell_if_moved(Peer& peer, TimePoint now);
 
@@ -37,13 +35,11 @@ class Paths {
 
  private:
   void tell(Peer& peer, TimePoint now);
-  void prove(Peer& peer, TimePoint now);
 
   HostParts& parts_;
   Courier& courier_;
   DirectWays& direct_;
+  NodeWays& nodes_;
 };
-
-inline constexpr unsigned kProofTries = 25;
 
 }  // namespace i3

@@ -9,6 +9,7 @@
 #include "overlay/session/sessions.hh"
 #include "overlay/wire/hello.hh"
 #include "proxy/host/direct_paths.hh"
+#include "proxy/host/node_paths.hh"
 #include "proxy/packet/address_pool.hh"
 
 namespace i3 {
@@ -34,16 +35,6 @@ struct Unconfirmed {
   wire::Hello hello;  // without early packet
 };
 
-// A way that a peer named: until a challenge over it was answered, only so much goes there.
-struct Proof {
-  static constexpr std::size_t kBudget = 32 * 1024;
-  bool proved = true;
-  std::uint64_t nonce = 0;
-  std::size_t budget = kBudget;
-  unsigned tries = 0;
-  TimePoint next = kNever;
-};
-
 struct Traffic {
   std::uint64_t rx_bytes = 0, tx_bytes = 0;
   std::uint64_t rx_packets = 0, tx_packets = 0;
@@ -65,9 +56,8 @@ struct Peer {
   std::optional<IpAddress> announced4, announced6;
   bool welcomes_shortcuts = false;
   std::uint16_t mtu = 1400;
-  wire::ReturnPath theirs;    // where it is reached
-  Proof proof;                // of the way to the node in use
-  std::size_t theirs_at = 0;  // index of the node in use
+  wire::ReturnPath theirs;  // where it is reached
+  NodePaths ways;           // the ways there
   std::uint64_t theirs_sequence = 0;
   std::vector<Endpoint> their_candidates;
 
@@ -86,6 +76,7 @@ struct Peer {
   std::vector<Unconfirmed> unconfirmed;  // at most kMaxUnconfirmed
   TimePoint absent_until{};              // unreachable: packets are answered, not parked
   std::string absent_reason;
+  std::size_t answers = 0;  // to copies of its first message, each by another node
 
   bool wanted = false;       // somebody on this host asked for it
   TimePoint barred_until{};  // dropped by hand: its first messages are not answered
@@ -100,9 +91,13 @@ struct Peer {
   Traffic traffic;
 
   bool preserves_headers() const { return announced4 && *announced4 == ipv4.address(); }
+  void forget_return_path() {
+    theirs = {};
+    ways = {};
+  }
   const wire::ReturnPath::At* current() const {
-    return theirs_at < theirs.nodes.size() && !theirs.nodes[theirs_at].label.none()
-               ? &theirs.nodes[theirs_at]
+    return ways.at < theirs.nodes.size() && !theirs.nodes[ways.at].label.none()
+               ? &theirs.nodes[ways.at]
                : nullptr;
   }
 };

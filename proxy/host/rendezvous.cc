@@ -186,8 +186,7 @@ void Rendezvous::give_up(Peer& peer, std::string reason, TimePoint now) {
   peer.absent_reason = std::move(reason);
   peer.unanswered_since = kNever;
   peer.direct = DirectPaths{};
-  peer.theirs = {};
-  peer.theirs_at = 0;
+  peer.forget_return_path();
   parts_.log.info("peer_absent", {{"peer", peer.name}, {"reason", peer.absent_reason}});
   auto parked = std::move(peer.parked);
   peer.parked.clear();
@@ -240,9 +239,11 @@ void Rendezvous::answer(Peer& peer, const FirstMessage& first, const wire::Hello
   const std::size_t size =
       parts_.sessions.respond(first, peer.handle, decision != StampGate::Decision::hold,
                               writer.written(), MutBytes(storage).subspan(Frame::kHeadroom), now);
+  // It asks again because no answer came: perhaps the node that took the last one is dead.
+  peer.answers = decision == StampGate::Decision::repeat ? peer.answers + 1 : 0;
   if (size > 0)
     courier_.send_to(hello.path, SessionKind::second,
-                     {storage, Frame::kHeadroom, Frame::kHeadroom + size}, now);
+                     {storage, Frame::kHeadroom, Frame::kHeadroom + size}, now, peer.answers);
   if (decision != StampGate::Decision::deliver) return;
   peer.absent_until = {};
   if (!hello.early.empty()) {
