@@ -115,6 +115,8 @@ Json triggers(Worker& worker) {
   };
   for (const TriggerStatus& trigger : worker.host().client().triggers(worker.clock().now())) {
     const bool is_public = trigger.use == TriggerStatus::Use::public_id;
+    Json nodes = Json::array();
+    for (const Endpoint& place : trigger.places) nodes.push_back(place.text());
     rows.push_back({{"id", trigger.id.hex()},
                     {"kind", is_public ? "public" : "private"},
                     {"owner", worker.host().key().text()},
@@ -122,6 +124,7 @@ Json triggers(Worker& worker) {
                     {"stands", trigger.stands},
                     {"target", nullptr},
                     {"node", trigger.stands ? Json(trigger.address.text()) : Json()},
+                    {"nodes", nodes},
                     {"expires_s", nullptr},
                     {"packets", nullptr},
                     {"trouble", text_or_null(trigger.trouble)}});

@@ -266,6 +266,13 @@ void Worker::underlay_changed() {
   turn();
 }
 
+// Triggers and sessions may have run out at the others while nothing moved here.
+void Worker::time_jumped(std::string_view why) {
+  log_.info("time_jumped", {{"why", why}});
+  host_->woke_up();
+  turn();
+}
+
 void Worker::start_dns() {
   DnsSockets sockets;
   for (auto* pairs : {&inherited_.stubs, &inherited_.loopback})
@@ -393,6 +400,9 @@ void Worker::run() {
   watch_descriptor_ =
       std::make_unique<boost::asio::posix::stream_descriptor>(io_, ::dup(watch_.descriptor()));
   watch_underlay();
+  clock_watch_ = std::make_unique<ClockWatch>(io_, [this](std::string_view why) {
+    if (!stopping_) time_jumped(why);
+  });
   host_->start();
   start_dns();
   start_control();
@@ -440,6 +450,7 @@ void Worker::arm() {
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(next.time_since_epoch())));
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
+    if (clock_watch_) clock_watch_->fired(std::exchange(armed_, kNever), clock_.now());
     armed_ = kNever;
     host_->on_timer();
     if (clock_.now() >= visits_->next_deadline()) visits_->on_timer();

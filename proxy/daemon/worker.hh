@@ -10,6 +10,7 @@
 #include "dnsintercept/placement.hh"
 #include "dnsintercept/resolver_watch.hh"
 #include "overlay/base/control/server.hh"
+#include "proxy/daemon/clock_watch.hh"
 #include "proxy/daemon/embedded_node.hh"
 #include "proxy/daemon/names.hh"
 #include "proxy/daemon/state_file.hh"
@@ -83,6 +84,7 @@ class Worker final : public HostIo {
   void make_visits();
   void watch_underlay();
   void underlay_changed();
+  void time_jumped(std::string_view why);
   void start_dns();
   void place_dns();
   void set_upstreams();
@@ -125,6 +127,7 @@ class Worker final : public HostIo {
   DnsState dns_state_;
   NetlinkWatch watch_;
   std::unique_ptr<boost::asio::posix::stream_descriptor> watch_descriptor_;
+  std::unique_ptr<ClockWatch> clock_watch_;
   std::unique_ptr<ControlServer> control_;
   bool stopping_ = false;
 };

@@ -75,6 +75,9 @@ class Host : private ClientEvents {
   void drop(Peer& peer);
   void ping(const PublicKey& key, Duration timeout, std::function<void(const PingResult&)> done);
   void network_changed(std::vector<Endpoint> candidates, bool have_v4, bool have_v6);
+  // The machine slept or time jumped: triggers are inserted again, ways tested, and recently active
+  // peers greeted, for whom our sessions may be over.
+  void woke_up();
 
   // Every line that the state log must hold now, `start` first.
   std::string state_lines() const;
@@ -187,6 +190,8 @@ class Host : private ClientEvents {
 };
 
 inline constexpr std::size_t kMaxPings = 256;
+// After sleep; the others are met anew when a packet goes out and nothing comes back.
+inline constexpr std::size_t kGreetedAtOnce = 64;
 // Nothing more comes through nodes for so long: they are asked whether they still know us, and not
 // again for a while.
 inline constexpr Duration kQuiet = std::chrono::seconds(1);

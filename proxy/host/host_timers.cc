@@ -23,6 +23,16 @@ void Host::on_timer() {
   finish_pings(now);
 }
 
+void Host::woke_up() {
+  network_changed(parts_.candidates, parts_.options.have_v4, parts_.options.have_v6);
+  const TimePoint now = parts_.clock.now();
+  std::size_t greeted = 0;
+  peers_.each([&](Peer& peer) {
+    if (now > peer.last_used + kGreetIfUsed || !peer.ever_ready) return;
+    if (++greeted <= kGreetedAtOnce) rendezvous_.contact(peer, now);
+  });
+}
+
 void Host::check_quiet(TimePoint now) {
   quiet_at_ = kNever;
   if (now < heard_by_node_ + kQuiet) {
