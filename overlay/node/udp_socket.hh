@@ -44,6 +44,9 @@ class UdpSocket {
   // Takes over a bound datagram socket of either family; throws SocketError.
   explicit UdpSocket(OwnedFd fd) : UdpSocket(std::move(fd), Options{}) {}
   UdpSocket(OwnedFd fd, Options options);
+  // This machine's addresses changed: what came to one of them is no longer answered from it, for
+  // from an address that is gone nothing leaves.
+  void forget_own_addresses() { came_to_.clear(); }
 
   int fd() const { return fd_.get(); }
   const Endpoint& local() const { return local_; }

@@ -23,6 +23,7 @@ class Underlay {
 
   void send(const Endpoint& to, Bytes datagram);
   void flush() { socket_.flush(); }
+  void forget_own_addresses() { socket_.forget_own_addresses(); }
   // Datagrams that lie in there are not copied: they stay as they are until flush().
   void borrow_from(Bytes storage) { lent_ = storage; }
   // Where received datagrams lie until the next batch.

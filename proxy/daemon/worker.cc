@@ -241,6 +241,7 @@ void Worker::watch_underlay() {
       [this](const boost::system::error_code& error) {
         if (error) return;
         if (watch_.changed()) {
+          underlay_->forget_own_addresses();
           underlay_timer_.expires_after(kUnderlaySettles);
           underlay_timer_.async_wait([this](const boost::system::error_code& cancelled) {
             if (!cancelled) underlay_changed();
@@ -253,6 +254,7 @@ void Worker::watch_underlay() {
 void Worker::underlay_changed() {
   const auto before = std::tuple(candidates_, have_v4_, have_v6_);
   read_underlay();
+  underlay_->forget_own_addresses();
   if (before == std::tuple(candidates_, have_v4_, have_v6_)) return;
   std::string addresses;
   for (const Endpoint& candidate : candidates_) addresses += candidate.text() + ' ';
@@ -269,6 +271,7 @@ void Worker::underlay_changed() {
 // Triggers and sessions may have run out at the others while nothing moved here.
 void Worker::time_jumped(std::string_view why) {
   log_.info("time_jumped", {{"why", why}});
+  underlay_->forget_own_addresses();
   host_->woke_up();
   turn();
 }
