@@ -23,8 +23,8 @@ class Entries {
   void start(TimePoint now);
   void stop() { started_ = false; }
   void probe_all(TimePoint now);
-  // Somebody missed an answer from that one: if it is an entry node it is probed now, and only taken
-  // for want of a better until it answers.
+  // Somebody missed an answer from that one: if it is an entry node it is probed now, and only
+  // taken for want of a better until it answers.
   void suspect(const Endpoint& address, TimePoint now);
 
   enum class Outcome { unsolicited, refused, good, became_alive };
