@@ -24,11 +24,12 @@ Duration LatencyMatrix::round_trip(std::size_t a, std::size_t b) {
   return std::chrono::microseconds(100 * (at[0] | at[1] << 8));
 }
 
-Sites::Sites(SimNetwork& network, std::uint64_t seed)
-    : network_(network), random_(seed * 7919 + 17), order_(LatencyMatrix::kSites) {
+Sites::Sites(SimNetwork& network, std::uint64_t seed, bool odd_site)
+    : network_(network), random_(seed * 7919 + 17) {
   assert(i3_sim_round_trips_end - i3_sim_round_trips ==
          LatencyMatrix::kSites * (LatencyMatrix::kSites - 1));
-  for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = i;
+  for (std::size_t i = 0; i < LatencyMatrix::kSites; ++i)
+    if (odd_site || i != LatencyMatrix::kOddSite) order_.push_back(i);
   for (std::size_t i = order_.size(); i > 1; --i)
     std::swap(order_[i - 1], order_[random_.below(i)]);
   network_.set_latency([this](SimNetwork::Host from, SimNetwork::Host to) {

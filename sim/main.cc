@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "sim/cheap_crypto.hh"
+#include "sim/plot.hh"
 #include "sim/process.hh"
 #include "sim/scenario.hh"
 
@@ -17,7 +18,7 @@ struct Arguments {
   ScenarioOptions scenario;
   std::string crypto = "cheap";
   bool json = false, quiet = false;
-  std::string figures_file;
+  std::string figures_file, plot_file;
 };
 
 std::vector<std::string> known_names() {
@@ -62,6 +63,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--broken-pairs", scenario.broken_pairs, "non-transitive: share of the pairs")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  app.add_flag("--all-sites", scenario.odd_site,
+               "the one site too that is 1 to 3 s from the others");
   app.add_flag("--brief", scenario.brief, "smaller and shorter");
   app.add_option("--crypto", arguments.crypto, "cheap: stand-ins; real: as the daemons have it")
       ->check(CLI::IsMember({"cheap", "real"}))
@@ -69,7 +72,14 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_flag("--json", arguments.json, "print one JSON object instead of tables");
   app.add_option("--figures", arguments.figures_file,
                  "append figures to FILE, one JSON object a line");
+  app.add_option("--plot", arguments.plot_file, "draw the curves into FILE, as SVG");
   app.add_flag("--quiet", arguments.quiet, "do not tell on stderr how far it is");
+}
+
+void write(const std::string& file, std::ios::openmode how, const std::string& text) {
+  std::ofstream out(file, std::ios::out | how);
+  out << text;
+  if (!out.flush()) throw std::runtime_error(file + ": cannot be written");
 }
 
 int run(Arguments& arguments) {
@@ -95,11 +105,14 @@ int run(Arguments& arguments) {
     std::cout << "seed " << report.seed << '\n';
     report.print(std::cout);
   }
-  if (!arguments.figures_file.empty()) {
-    std::ofstream out(arguments.figures_file, std::ios::app);
-    out << report.figure_lines(machine_name());
-    if (!out.flush()) throw std::runtime_error(arguments.figures_file + ": cannot be written");
-  }
+  if (!arguments.figures_file.empty())
+    write(arguments.figures_file, std::ios::app, report.figure_lines(machine_name()));
+  if (!arguments.plot_file.empty())
+    write(arguments.plot_file, std::ios::trunc,
+          svg(report.charts, "i3-sim " + CLI::detail::join(arguments.names, " ") + ", seed " +
+                                 std::to_string(report.seed) +
+                                 ": real node cores, simulated time, round trips measured "
+                                 "between PlanetLab hosts"));
   return report.violation_count == 0 ? kFine : kFailed;
 }
 

@@ -24,6 +24,7 @@ WorldPlan world_plan(const ScenarioOptions& options) {
   plan.seed = options.seed;
   plan.successors = options.successors;
   plan.loss = options.loss;
+  plan.odd_site = options.odd_site;
   return plan;
 }
 

@@ -17,6 +17,7 @@ struct ScenarioOptions {
   std::uint64_t seed = 1;
   std::size_t successors = 0;  // 0: as a daemon has it
   double loss = 0;
+  bool odd_site = false;      // see LatencyMatrix
   bool brief = false;         // smaller and shorter, for a quick look and for tests
   std::vector<double> rates;  // churn: joins and departures a second; empty: 0.05 to 0.40
   double crash_share = -1;    // of the departures; below 0: the scenario's own

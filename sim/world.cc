@@ -14,7 +14,7 @@ World::World(const WorldPlan& the_plan)
     : plan(the_plan),
       network(plan.seed),
       ring(network),
-      sites(network, plan.seed),
+      sites(network, plan.seed, plan.odd_site),
       lookups(network, ring, sites),
       churn(network, ring),
       beliefs_(plan.bounds),

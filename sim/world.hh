@@ -11,6 +11,7 @@ struct WorldPlan {
   std::uint64_t seed = 1;
   std::size_t successors = 0;  // 0: as a daemon has it by default
   double loss = 0;
+  bool odd_site = false;  // see LatencyMatrix
   Duration check_every = std::chrono::seconds(1);
   BeliefBounds bounds;
 };
