@@ -1,9 +1,9 @@
 #include "sim/process.hh"
 
 #include <fstream>
+#include <malloc.h>
 #include <thread>
 #include <time.h>
-#include <unistd.h>
 
 namespace i3::sim {
 
@@ -13,11 +13,9 @@ double machine_seconds() {
   return static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) / 1e9;
 }
 
-std::size_t resident_bytes() {
-  std::ifstream in("/proc/self/statm");
-  std::size_t all = 0, resident = 0;
-  in >> all >> resident;
-  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+std::size_t allocated_bytes() {
+  const auto info = mallinfo2();
+  return info.uordblks + info.hblkhd;
 }
 
 std::string machine_name() {

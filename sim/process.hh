@@ -8,8 +8,8 @@ namespace i3::sim {
 
 // CPU time of this process so far.
 double machine_seconds();
-// Memory that it has resident.
-std::size_t resident_bytes();
+// Memory that it has allocated and not freed.
+std::size_t allocated_bytes();
 // For figures: cores and model.
 std::string machine_name();
 

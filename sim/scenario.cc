@@ -11,6 +11,8 @@ constexpr Scenario kScenarios[] = {
     {"partition", "the network falls into two halves and heals", run_partition},
     {"non-transitive", "some pairs of nodes cannot talk to each other", run_non_transitive},
     {"small", "rings of one, two and three nodes", run_small},
+    {"triggers", "hosts talk through their triggers while nodes die", run_triggers},
+    {"extrapolate", "from lookup and triggers to millions of nodes", run_extrapolate},
 };
 
 }  // namespace

@@ -42,6 +42,11 @@ void close(const World& world, Report& report);
 // Bytes a second and node by kind of message, as a table.
 Table traffic_table(const std::string& title, const Traffic::ByKind& traffic, double node_seconds);
 
+// Charts that an extrapolation begins from; the first curve of each is over the number of nodes.
+inline constexpr std::string_view kHopsChart = "Hops of a look-up";
+inline constexpr std::string_view kBytesChart = "Upkeep of a calm ring";
+inline constexpr std::string_view kMemoryChart = "Memory of a simulated node";
+
 void run_churn(const ScenarioOptions& options, Report& report);
 void run_lookup(const ScenarioOptions& options, Report& report);
 void run_maintenance(const ScenarioOptions& options, Report& report);
@@ -49,5 +54,7 @@ void run_small(const ScenarioOptions& options, Report& report);
 void run_kill_half(const ScenarioOptions& options, Report& report);
 void run_partition(const ScenarioOptions& options, Report& report);
 void run_non_transitive(const ScenarioOptions& options, Report& report);
+void run_triggers(const ScenarioOptions& options, Report& report);
+void run_extrapolate(const ScenarioOptions& options, Report& report);
 
 }  // namespace i3::sim

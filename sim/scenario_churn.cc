@@ -29,7 +29,7 @@ std::vector<std::string> tally_row(const std::string& first, const LookupTally& 
 // time. Twice for each rate: all leave with a word, all die without one.
 void run_churn(const ScenarioOptions& options, Report& report) {
   const std::size_t nodes = options.nodes ? options.nodes : options.brief ? 200 : 1000;
-  const double seconds = options.seconds > 0 ? options.seconds : options.brief ? 120 : 1000;
+  const double seconds = options.seconds > 0 ? options.seconds : options.brief ? 120 : 300;
   const double look_ups = 10.0;
   std::vector<double> rates = options.rates;
   if (rates.empty())

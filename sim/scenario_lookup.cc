@@ -20,7 +20,7 @@ void run_lookup(const ScenarioOptions& options, Report& report) {
               {"nodes", "hops", "half log2 N", "most", "ms", "direct RTT ms", "stretch", "median",
                "90 %", "one way", "failed", "KiB a node", "B/s a node", "machine s"},
               {}};
-  Chart hops{"Hops of a look-up",
+  Chart hops{std::string(kHopsChart),
              "nodes",
              "mean hops",
              {{"measured", {}}, {"half of log2 N", {}}},
@@ -34,9 +34,17 @@ void run_lookup(const ScenarioOptions& options, Report& report) {
                 true,
                 kGoalStretch,
                 "goal"};
+  Chart upkeep{std::string(kBytesChart),
+               "nodes",
+               "bytes a second a node",
+               {{"headers counted", {}}},
+               true,
+               {},
+               ""};
+  Chart memory{std::string(kMemoryChart), "nodes", "KiB", {{"allocated", {}}}, true, {}, ""};
   for (const std::size_t nodes : sizes) {
     const double machine_start = machine_seconds();
-    const std::size_t memory_start = resident_bytes();
+    const std::size_t memory_start = allocated_bytes();
     WorldPlan plan = world_plan(options);
     plan.check_every = std::chrono::seconds(nodes > 2000 ? 5 : 1);
     World world(plan);
@@ -56,7 +64,7 @@ void run_lookup(const ScenarioOptions& options, Report& report) {
     world.run_for(std::chrono::seconds(12));
     const LookupTally tally = world.lookups.take();
     const double each =
-        static_cast<double>(resident_bytes() - std::min(resident_bytes(), memory_start)) /
+        static_cast<double>(allocated_bytes() - std::min(allocated_bytes(), memory_start)) /
         static_cast<double>(nodes);
     close(world, report);
     const double half = std::log2(static_cast<double>(nodes)) / 2;
@@ -77,6 +85,8 @@ void run_lookup(const ScenarioOptions& options, Report& report) {
     stretch.curves[0].points.emplace_back(x, tally.mean_stretch());
     stretch.curves[1].points.emplace_back(x, percentile(tally.stretch, 0.5));
     stretch.curves[2].points.emplace_back(x, percentile(tally.stretch, 0.9));
+    upkeep.curves[0].points.emplace_back(x, bytes);
+    memory.curves[0].points.emplace_back(x, each / 1024);
     if (nodes != sizes.back()) continue;
 
     const std::string note =
@@ -105,6 +115,8 @@ void run_lookup(const ScenarioOptions& options, Report& report) {
   report.tables.push_back(std::move(table));
   report.charts.push_back(std::move(hops));
   report.charts.push_back(std::move(stretch));
+  report.charts.push_back(std::move(upkeep));
+  report.charts.push_back(std::move(memory));
 }
 
 }  // namespace i3::sim
