@@ -30,7 +30,7 @@ std::vector<std::string> tally_row(const std::string& first, const LookupTally& 
 void run_churn(const ScenarioOptions& options, Report& report) {
   const std::size_t nodes = options.nodes ? options.nodes : options.brief ? 200 : 1000;
   const double seconds = options.seconds > 0 ? options.seconds : options.brief ? 120 : 300;
-  const double look_ups = 10.0;
+  const double look_ups = options.brief ? 10 : 10'000 / seconds;
   std::vector<double> rates = options.rates;
   if (rates.empty())
     rates = options.brief ? std::vector{0.1, 0.4}
