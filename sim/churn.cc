@@ -46,7 +46,7 @@ void Churn::arm_departure() {
 }
 
 void Churn::join() {
-  ring_.add(kEntries, plan_.change);
+  ring_.add_through_members(kEntries, plan_.change);
   ++joins_;
 }
 

@@ -29,7 +29,7 @@ struct RingSnapshot {
 
 // For how long after its death somebody may still believe in a member.
 struct BeliefBounds {
-  Duration neighbour = std::chrono::seconds(12);  // as its successor or predecessor
+  Duration neighbour = std::chrono::seconds(20);  // as its successor or predecessor
   Duration list = std::chrono::seconds(60);       // further back in its successor list
   Duration finger = std::chrono::seconds(240);    // anywhere
 };

@@ -99,6 +99,17 @@ int run(Arguments& arguments) {
       }
   report.figure({"chord.invariant_violations", static_cast<double>(report.violation_count), "", 0.0,
                  Better::lower, std::to_string(report.snapshots) + " snapshots"});
+  const auto bound = [](Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+  };
+  const BeliefBounds bounds;
+  report.figure({"chord.dead_neighbour_believed_s", report.dead_neighbour, "s",
+                 bound(bounds.neighbour), Better::lower,
+                 "the longest seen, as successor or predecessor"});
+  report.figure({"chord.dead_in_list_believed_s", report.dead_in_list, "s", bound(bounds.list),
+                 Better::lower, "further back in a successor list"});
+  report.figure({"chord.dead_finger_believed_s", report.dead_finger, "s", bound(bounds.finger),
+                 Better::lower, "as a finger or an earlier predecessor"});
   if (arguments.json) {
     std::cout << report.json() << '\n';
   } else {

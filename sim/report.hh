@@ -52,6 +52,8 @@ class Report {
   std::vector<std::string> violations;  // the first ones
   std::uint64_t violation_count = 0;
   std::uint64_t snapshots = 0;
+  // The longest that anybody was seen to believe in a dead member: seconds.
+  double dead_neighbour = 0, dead_in_list = 0, dead_finger = 0;
 
   void figure(Figure figure) { figures.push_back(std::move(figure)); }
   void print(std::ostream& out) const;

@@ -37,6 +37,12 @@ void say(const ScenarioOptions& options, const World& world, const std::string& 
 void close(const World& world, Report& report) {
   report.snapshots += world.snapshots();
   report.violation_count += world.violation_count();
+  auto longer = [](double& longest, Duration duration) {
+    longest = std::max(longest, std::chrono::duration<double>(duration).count());
+  };
+  longer(report.dead_neighbour, world.longest_beliefs().neighbour);
+  longer(report.dead_in_list, world.longest_beliefs().list);
+  longer(report.dead_finger, world.longest_beliefs().finger);
   report.violations.insert(report.violations.end(), world.violations().begin(),
                            world.violations().end());
 }

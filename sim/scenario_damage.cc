@@ -117,18 +117,18 @@ void run_small(const ScenarioOptions& options, Report& report) {
                           std::to_string(tally.unknown)});
   };
   for (int i = 0; i < 3; ++i) {
-    world.ring.add(2, world.change());
+    world.ring.add_through_members(2, world.change());
     measure("one more");
   }
   world.ring.kill(1);
   measure("one died");
-  world.ring.add(2, world.change());
+  world.ring.add_through_members(2, world.change());
   measure("one more");
   world.ring.leave(0);
   measure("the first one left");
   world.ring.kill(0);
   measure("one died");
-  world.ring.add(2, world.change());
+  world.ring.add_through_members(2, world.change());
   measure("one more");
   close(world, report);
   report.tables.push_back(std::move(table));

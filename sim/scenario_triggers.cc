@@ -99,7 +99,7 @@ std::vector<float> fail_overs(const ScenarioOptions& options, World& world, Conv
     if (!node) continue;
     receiver.restart_silence();
     world.ring.kill(*node);
-    world.ring.add(2, world.change());
+    world.ring.add_through_members(2, world.change());
     world.run_for(std::chrono::seconds(15));
     silences.push_back(
         std::chrono::duration<float, std::milli>(receiver.longest_silence()).count());

@@ -15,6 +15,16 @@ SimNode& SimRing::add(std::size_t entries, const SimNode::Change& change) {
   return add_joining(join, change);
 }
 
+SimNode& SimRing::add_through_members(std::size_t entries, const SimNode::Change& change) {
+  std::vector<Endpoint> join;
+  while (join.size() < entries && join.size() < members_.size()) {
+    const SimNode& node = *nodes_[network_.random().below(nodes_.size())];
+    const bool again = std::find(join.begin(), join.end(), node.endpoint()) != join.end();
+    if (node.member() && !again) join.push_back(node.endpoint());
+  }
+  return add_joining(join, change);
+}
+
 SimNode& SimRing::add_joining(const std::vector<Endpoint>& join, const SimNode::Change& change) {
   std::vector<ChordSeed> seeds;
   for (const Endpoint& endpoint : join) seeds.push_back({endpoint, std::nullopt});

@@ -15,6 +15,8 @@ class SimRing {
 
   // Node number n listens at an address of its own /24; it joins through `entries` earlier ones.
   SimNode& add(std::size_t entries = 2, const SimNode::Change& change = {});
+  // The same through nodes that are members already, as an operator would name them.
+  SimNode& add_through_members(std::size_t entries = 2, const SimNode::Change& change = {});
   SimNode& add_joining(const std::vector<Endpoint>& join, const SimNode::Change& change = {});
   Endpoint next_endpoint() const { return endpoint_of(number_); }
   void kill(std::size_t index);

@@ -42,7 +42,7 @@ double World::seconds() const {
 bool World::grow(std::size_t nodes) {
   while (ring.size() < nodes) {
     const std::size_t more = std::min(nodes - ring.size(), 1 + ring.size() / 100);
-    for (std::size_t i = 0; i < more; ++i) ring.add(2, change());
+    for (std::size_t i = 0; i < more; ++i) ring.add_through_members(2, change());
     run_for(kJoinStep);
   }
   const bool ideal = settle(std::chrono::minutes(2));
