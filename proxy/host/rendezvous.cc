@@ -34,9 +34,15 @@ void Rendezvous::contact(Peer& peer, TimePoint now, bool from_silence) {
 void Rendezvous::trigger_changed(Peer& peer, TimePoint now) {
   Contact& contact = peer.contact;
   if (!contact.active) return;
-  // A first message that left without saying where we are reached was hard to answer.
-  if (contact.tries > 0 && peer.mine_told.nodes.empty() &&
-      !parts_.client.path(*peer.mine).nodes.empty()) {
+  // A first message that left without saying where we are reached, or that names nothing but what
+  // ran out while we slept, is hard to answer.
+  const wire::ReturnPath path = parts_.client.path(*peer.mine);
+  const bool told =
+      std::any_of(path.nodes.begin(), path.nodes.end(), [&](const wire::ReturnPath::At& at) {
+        const auto& nodes = peer.mine_told.nodes;
+        return std::find(nodes.begin(), nodes.end(), at) != nodes.end();
+      });
+  if (contact.tries > 0 && !told && !path.nodes.empty()) {
     contact.renew = true;
     contact.acknowledged = kNever;
     contact.first_sent = now;
