@@ -6,9 +6,9 @@ namespace i3::sim {
 namespace {
 
 std::string name_of(std::size_t type, std::size_t kind) {
-  static constexpr const char* kRingKinds[] = {"",        "ping",   "pong", "state_request",
-                                               "state",   "notify", "find", "found",
-                                               "forward", "reply",  "leave"};
+  static constexpr const char* kRingKinds[] = {"",       "ping",  "pong",  "state_request", "state",
+                                               "notify", "find",  "found", "forward",       "reply",
+                                               "leave",  "taken", "relay", "relayed"};
   switch (static_cast<wire::Type>(type)) {
     case wire::Type::ring:
       return kind < std::size(kRingKinds) ? kRingKinds[kind] : "ring " + std::to_string(kind);

@@ -3,6 +3,23 @@
 #include <bit>
 
 namespace i3 {
+namespace {
+
+// The highest bit of a distance, and which quarter of [2^bit, 2^(bit + 1)) it lies in.
+std::pair<unsigned, unsigned> part_of(RingId distance) {
+  static_assert(RingView::kFingerParts == 4);
+  const unsigned zeros = distance.high != 0
+                             ? static_cast<unsigned>(std::countl_zero(distance.high))
+                             : 64 + static_cast<unsigned>(std::countl_zero(distance.low));
+  if (zeros >= 126) return {127 - zeros, 0};
+  auto bit_at = [&](unsigned bit) {
+    return static_cast<unsigned>(bit >= 64 ? distance.high >> (bit - 64) : distance.low >> bit) & 1;
+  };
+  const unsigned bit = 127 - zeros;
+  return {bit, bit_at(bit - 1) * 2 + bit_at(bit - 2)};
+}
+
+}  // namespace
 
 bool RingView::set_successors(const std::vector<RingPeer>& list) {
   std::vector<RingPeer> next;
@@ -42,25 +59,59 @@ bool RingView::set_predecessor_behind(std::size_t index, const RingPeer& peer) {
   return true;
 }
 
-void RingView::set_finger(unsigned bit, const RingPeer& peer) {
-  std::erase_if(fingers_, [&](const Finger& finger) {
-    return finger.bit == bit || finger.peer.id == peer.id;
-  });
-  if (peer.id == self_) return;
-  auto place = fingers_.begin();
-  while (place != fingers_.end() && place->bit < bit) ++place;
-  fingers_.insert(place, Finger{bit, peer});
+bool RingView::wants_finger(RingId id, std::optional<Duration> rtt) const {
+  if (id == self_ || successors_.empty() || whole_ring_known()) return false;
+  const RingId distance = id.minus(self_);
+  if (distance <= successors_.back().id.minus(self_)) return false;
+  const auto [bit, part] = part_of(distance);
+  unsigned same = 0;
+  for (const Finger& finger : fingers_) {
+    if (finger.bit != bit || finger.part != part) continue;
+    if (finger.peer.id == id) return true;
+    // A tenth nearer, or two would take turns for ever.
+    if (rtt && *rtt * 10 < finger.rtt * 9) return true;
+    ++same;
+  }
+  return same < kFingersPerPart;
+}
+
+bool RingView::offer_finger(const RingPeer& peer, Duration rtt, TimePoint now) {
+  if (!wants_finger(peer.id, rtt)) return false;
+  const auto [bit, part] = part_of(peer.id.minus(self_));
+  auto first = fingers_.begin();
+  while (first != fingers_.end() && (first->bit < bit || (first->bit == bit && first->part < part)))
+    ++first;
+  auto last = first, furthest = first;
+  for (; last != fingers_.end() && last->bit == bit && last->part == part; ++last) {
+    if (last->peer.id == peer.id) {
+      *last = {bit, part, peer, rtt, now};
+      return true;
+    }
+    if (last->rtt > furthest->rtt) furthest = last;
+  }
+  if (last - first < static_cast<std::ptrdiff_t>(kFingersPerPart))
+    fingers_.insert(last, {bit, part, peer, rtt, now});
+  else
+    *furthest = {bit, part, peer, rtt, now};
+  return true;
 }
 
 void RingView::drop_useless_fingers() {
-  const unsigned first = first_useful_bit();
-  std::erase_if(fingers_, [&](const Finger& finger) { return finger.bit < first; });
+  if (successors_.empty()) return;
+  const RingId covered = successors_.back().id.minus(self_);
+  std::erase_if(fingers_, [&](const Finger& finger) {
+    return whole_ring_known() || finger.peer.id.minus(self_) <= covered;
+  });
+}
+
+bool RingView::remove_finger(RingId id) {
+  return std::erase_if(fingers_, [&](const Finger& finger) { return finger.peer.id == id; }) != 0;
 }
 
 bool RingView::remove(RingId id) {
   auto is_it = [&](const RingPeer& peer) { return peer.id == id; };
   std::size_t removed = std::erase_if(successors_, is_it) + std::erase_if(predecessors_, is_it);
-  removed += std::erase_if(fingers_, [&](const Finger& finger) { return finger.peer.id == id; });
+  removed += remove_finger(id) ? 1 : 0;
   return removed != 0;
 }
 
@@ -73,12 +124,15 @@ void RingView::update(const RingPeer& peer) {
     if (finger.peer.id == peer.id) finger.peer = peer;
 }
 
-bool RingView::knows(RingId id) const {
+bool RingView::neighbour(RingId id) const {
   auto is_it = [&](const RingPeer& peer) { return peer.id == id; };
   return std::any_of(successors_.begin(), successors_.end(), is_it) ||
-         std::any_of(predecessors_.begin(), predecessors_.end(), is_it) ||
-         std::any_of(fingers_.begin(), fingers_.end(),
-                     [&](const Finger& finger) { return finger.peer.id == id; });
+         std::any_of(predecessors_.begin(), predecessors_.end(), is_it);
+}
+
+bool RingView::knows(RingId id) const {
+  return neighbour(id) || std::any_of(fingers_.begin(), fingers_.end(),
+                                      [&](const Finger& finger) { return finger.peer.id == id; });
 }
 
 bool RingView::owns(RingId position) const {
@@ -97,32 +151,17 @@ bool RingView::replicates(RingId position, std::size_t replicas) const {
   return position.in_half_open(predecessors_[replicas].id, self_);
 }
 
-std::vector<const RingPeer*> RingView::preceding(RingId position) const {
-  std::vector<const RingPeer*> result;
-  auto consider = [&](const RingPeer& peer) {
-    if (!peer.id.in_open(self_, position)) return;
-    for (const RingPeer* known : result)
-      if (known->id == peer.id) return;
-    result.push_back(&peer);
-  };
-  for (const Finger& finger : fingers_) consider(finger.peer);
-  for (const RingPeer& peer : successors_) consider(peer);
-  std::sort(result.begin(), result.end(), [&](const RingPeer* a, const RingPeer* b) {
-    return position.minus(a->id) < position.minus(b->id);
-  });
-  return result;
-}
-
-unsigned RingView::bit_beyond(const RingPeer& peer) const {
-  const RingId distance = peer.id.minus(self_);
-  // 2^bit > distance: the number of bits that the distance takes.
-  if (distance.high != 0) return 128 - static_cast<unsigned>(std::countl_zero(distance.high));
-  return 64 - static_cast<unsigned>(std::countl_zero(distance.low));
-}
-
 unsigned RingView::first_useful_bit() const {
   if (successors_.empty() || whole_ring_known()) return 128;
-  return bit_beyond(successors_.back());
+  return part_of(successors_.back().id.minus(self_)).first;
+}
+
+RingId RingView::spacing() const {
+  if (successors_.empty()) return {};
+  const RingId covered = successors_.back().id.minus(self_);
+  const auto count = static_cast<std::uint64_t>(successors_.size());
+  // Positions are 128 bits; of rings with fewer than 2^60 members the high half says enough.
+  return {covered.high / count, covered.high / count == 0 ? covered.low / count : 0};
 }
 
 }  // namespace i3

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "overlay/base/time.hh"
 #include "overlay/wire/contact.hh"
 
 namespace i3 {
@@ -18,21 +19,30 @@ struct RingPeer {
   bool operator==(const RingPeer& other) const { return contact == other.contact; }
 };
 
+// A member to route by, chosen among those of its part of the ring for its nearness. The ring
+// beyond the successor list is divided by distance: into [2^bit, 2^(bit + 1)), and each of these
+// into kFingerParts equal parts, of which each keeps the kFingersPerPart with the smallest round
+// trip. Fingers only make look-ups faster; nothing is wrong without them (Zave 2017).
 struct Finger {
-  unsigned bit = 0;  // the first member at or after self + 2^bit
+  unsigned bit = 0;
+  unsigned part = 0;
   RingPeer peer;
+  Duration rtt{};  // measured
+  TimePoint answered;
 };
 
 // No list ever holds `self` or one member twice.
 class RingView {
  public:
+  static constexpr unsigned kFingerParts = 4, kFingersPerPart = 2;
+
   RingView(RingId self, std::size_t max_successors, std::size_t max_predecessors)
       : self_(self), max_successors_(max_successors), max_predecessors_(max_predecessors) {}
 
   RingId self() const { return self_; }
   const std::vector<RingPeer>& successors() const { return successors_; }      // nearest first
   const std::vector<RingPeer>& predecessors() const { return predecessors_; }  // nearest first
-  const std::vector<Finger>& fingers() const { return fingers_; }              // by bit
+  const std::vector<Finger>& fingers() const { return fingers_; }              // by bit, part
   const RingPeer* successor() const { return successors_.empty() ? nullptr : &successors_.front(); }
   const RingPeer* predecessor() const {
     return predecessors_.empty() ? nullptr : &predecessors_.front();
@@ -46,15 +56,22 @@ class RingView {
   bool set_predecessor(const RingPeer& peer);
   // The predecessor of predecessors()[index]; ignored if it is out of order.
   bool set_predecessor_behind(std::size_t index, const RingPeer& peer);
-  void set_finger(unsigned bit, const RingPeer& peer);
-  // Fingers below the first bit that reaches beyond the successor list serve nothing.
+  // A member that has just answered. True if it was taken, or was a finger already.
+  bool offer_finger(const RingPeer& peer, Duration rtt, TimePoint now);
+  // True if one of that distance and round trip would be taken. Without a round trip: if its part
+  // of the ring has room.
+  bool wants_finger(RingId id, std::optional<Duration> rtt) const;
+  // Fingers that the successor list has grown over serve nothing.
   void drop_useless_fingers();
+  bool remove_finger(RingId id);
   // Forgets a member everywhere. True if it stood anywhere.
   bool remove(RingId id);
   // The same place, answered from elsewhere: takes the newer contact.
   void update(const RingPeer& peer);
 
   bool knows(RingId id) const;
+  // Successor or predecessor.
+  bool neighbour(RingId id) const;
   // position in (predecessor, self]; a member without any other member owns everything, one that
   // lacks only its predecessor nothing for certain.
   bool owns(RingId position) const;
@@ -63,12 +80,10 @@ class RingView {
   bool replicates(RingId position, std::size_t replicas) const;
   // True if the successor list goes all the way round.
   bool whole_ring_known() const { return successors_.size() < max_successors_; }
-  // Successors and fingers in (self, position), nearest to the position first.
-  std::vector<const RingPeer*> preceding(RingId position) const;
-  // The lowest bit whose finger lies beyond the successor list; 128 if there is none.
+  // The lowest bit of which a part lies beyond the successor list; 128 if there is none.
   unsigned first_useful_bit() const;
-  // The lowest bit that reaches beyond `peer`; 128 if there is none.
-  unsigned bit_beyond(const RingPeer& peer) const;
+  // The average distance between members, as the successor list shows it; zero if it is empty.
+  RingId spacing() const;
 
  private:
   RingId self_;
@@ -76,7 +91,7 @@ class RingView {
   std::size_t max_predecessors_;
   std::vector<RingPeer> successors_;
   std::vector<RingPeer> predecessors_;
-  std::vector<Finger> fingers_;
+  std::vector<Finger> fingers_;  // by bit and part
 };
 
 }  // namespace i3

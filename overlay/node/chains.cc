@@ -35,7 +35,8 @@ void NodeCore::pass_back(const PacketSource& source, Bytes message, TimePoint no
   Writer body(buffer);
   wire::ReplyBody{source.origin, message}.write(body);
   if (!body.ok()) return counters_.add("packet_too_long");
-  send(source.entry, wire::RingKind::reply, body.written());
+  send(source.entry, wire::RingKind::reply, body.written(),
+       chord_->way_to(source.entry.ring_id(), now));
 }
 
 // The row by which the packet went on leads to a dead ID: it rests for a while, and if it was the

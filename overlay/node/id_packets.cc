@@ -81,13 +81,13 @@ void NodeCore::route(Packet packet, TimePoint now) {
   if (!matches.empty()) return deliver_all(packet, matches, now);
   if (packet.handed) return hand_over(std::move(packet), *packet.handed, now);
   const RingId position = packet.ids.target().ring();
-  const auto next = chord_->route(position, packet.sender, 0, now);
+  const auto next = chord_->route(position, packet.sender, now);
   switch (next.kind) {
     case Chord::Route::Kind::none:
       return counters_.add("packet_no_route");
     case Chord::Route::Kind::next:
       if (packet.ids.hop_limit <= 1) return counters_.add("hop_limit");
-      return forward(packet, next.next, static_cast<std::uint8_t>(packet.ids.hop_limit - 1));
+      return forward(packet, next.next, static_cast<std::uint8_t>(packet.ids.hop_limit - 1), now);
     case Chord::Route::Kind::self:
       return hand_over(std::move(packet), kHandOvers, now);
   }
@@ -99,7 +99,7 @@ void NodeCore::hand_over(Packet packet, std::uint8_t left, TimePoint now) {
   if (!successor || left == 0 || chord_->member_since() + kHandOver <= now)
     return absent(std::move(packet), now);
   counters_.add("handed_to_old_owner");
-  forward(packet, successor->contact, static_cast<std::uint8_t>(kHanded | (left - 1)));
+  forward(packet, *successor, static_cast<std::uint8_t>(kHanded | (left - 1)), now);
 }
 
 // Seed 001, 2.4: an ID that nothing matches is passed over while the stack holds another one.
@@ -186,8 +186,8 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
   }
 }
 
-void NodeCore::forward(const Packet& packet, const wire::NodeContact& next,
-                       std::uint8_t hop_limit) {
+void NodeCore::forward(const Packet& packet, const RingPeer& next, std::uint8_t hop_limit,
+                       TimePoint now) {
   wire::IdPacket out = packet.ids;
   out.hop_limit = hop_limit;
   std::array<std::uint8_t, wire::kMaxMessage> inner, outer;
@@ -198,7 +198,7 @@ void NodeCore::forward(const Packet& packet, const wire::NodeContact& next,
   body.write(body_writer);
   if (!packet_writer.ok() || !body_writer.ok()) return counters_.add("packet_too_long");
   counters_.add("packets_passed_on");
-  send(next, wire::RingKind::forward, body_writer.written());
+  send(next.contact, wire::RingKind::forward, body_writer.written(), chord_->way_to(next.id, now));
 }
 
 // Straight to the host, or by its entry node; never longer than what it answers, and paid for from

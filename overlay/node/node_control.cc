@@ -31,6 +31,9 @@ Json problems(const NodeCore& core) {
   if (!core.address_problem().empty()) list.push_back(core.address_problem());
   if (!core.chord()) {
     list.push_back("no entry node has answered yet, so this node does not know its address");
+  } else if (core.chord()->unreachable()) {
+    list.push_back("no member of the ring can reach " + core.contact().primary().text() +
+                   ": let UDP in to it, or advertise the address that is reached");
   } else if (core.chord()->phase() == Chord::Phase::joining) {
     list.push_back("not yet a member: no entry node has let it in so far");
   }

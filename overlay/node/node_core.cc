@@ -104,39 +104,80 @@ NodeCore::Verdict NodeCore::relay(const Endpoint& from, Bytes message, TimePoint
   return {};
 }
 
-void NodeCore::on_ring(const Endpoint& from, Bytes message, TimePoint now, WallTime wall) {
-  if (!chord_) return counters_.add("ring_not_member");
-  const auto opened = link_.open(message, wall, [&] {
+std::optional<wire::RingMessage> NodeCore::open_ring(const Endpoint& from, Bytes message,
+                                                     TimePoint now, WallTime wall) {
+  auto opened = link_.open(message, wall, [&] {
     return limits_.verification(from, SourceLimits::Address::unproven, now);
   });
   switch (opened.fault) {
     case RingLink::Fault::none:
-      break;
+      return std::move(opened.message);
     case RingLink::Fault::malformed:
-      return counters_.add("ring_malformed");
+      counters_.add("ring_malformed");
+      break;
     case RingLink::Fault::own_key:
-      return counters_.add("ring_own_key");
+      counters_.add("ring_own_key");
+      break;
     case RingLink::Fault::no_membership:
-      return counters_.add("ring_no_membership");
+      counters_.add("ring_no_membership");
+      break;
     case RingLink::Fault::refused:
-      return counters_.add("source_limit");
+      counters_.add("source_limit");
+      break;
     case RingLink::Fault::bad_mac:
-      return counters_.add("ring_bad_mac");
+      counters_.add("ring_bad_mac");
   }
-  const wire::RingMessage& ring = opened.message;
+  return std::nullopt;
+}
+
+// 1 who sealed it  2 for another member: passed on  3 through another member: what is inside
+void NodeCore::on_ring(const Endpoint& from, Bytes message, TimePoint now, WallTime wall) {
+  if (!chord_) return counters_.add("ring_not_member");
+  const auto outer = open_ring(from, message, now, wall);
+  if (!outer) return;
+  if (outer->kind == wire::RingKind::relay) return on_relay(outer->sender, outer->body, now);
+  std::optional<wire::RingMessage> inner;
+  if (outer->kind == wire::RingKind::relayed) {
+    inner = open_ring(from, outer->body, now, wall);
+    if (!inner) return;
+    if (inner->kind == wire::RingKind::relay || inner->kind == wire::RingKind::relayed)
+      return counters_.add("ring_malformed");
+  }
+  const wire::RingMessage& ring = inner ? *inner : *outer;
   if (ring.kind == wire::RingKind::forward)
     return on_forward(ring.sender, ring.body, message.size(), now);
   if (ring.kind == wire::RingKind::reply) return on_reply(ring.body, now);
-  chord_->on_message(ring.sender, ring.kind, ring.body, from, now);
+  chord_->on_message(ring.sender, ring.kind, ring.body, now, inner ? &outer->sender : nullptr);
   settings_.contact = chord_->self();
 }
 
-void NodeCore::send(const wire::NodeContact& to, wire::RingKind kind, Bytes body) {
-  const auto address = to.reachable(settings_.have_v4, settings_.have_v6);
+// Two members that cannot reach each other; each seals for the other, we only carry.
+void NodeCore::on_relay(const wire::NodeContact& sender, Bytes body, TimePoint now) {
+  const auto relay = wire::RelayBody::parse(body);
+  if (!relay) return counters_.add("ring_malformed");
+  if (!chord_->may_relay(sender, relay->to, now)) return;
+  counters_.add("ring_relayed");
+  send(relay->to, wire::RingKind::relayed, relay->message, nullptr);
+}
+
+void NodeCore::send(const wire::NodeContact& to, wire::RingKind kind, Bytes body,
+                    const wire::NodeContact* via) {
+  const wire::NodeContact& next = via ? *via : to;
+  const auto address = next.reachable(settings_.have_v4, settings_.have_v6);
   if (!address) return counters_.add("ring_unreachable_family");
-  std::array<std::uint8_t, wire::kMaxMessage> buffer;
+  std::array<std::uint8_t, wire::kMaxMessage> buffer, inner_buffer, relay_buffer;
   Writer writer(buffer);
-  if (!link_.seal(writer, chord_->self(), to, kind, body)) return counters_.add("ring_unsendable");
+  bool sealed;
+  if (via) {
+    Writer inner(inner_buffer), relay(relay_buffer);
+    sealed = link_.seal(inner, chord_->self(), to, kind, body);
+    wire::RelayBody{to, inner.written()}.write(relay);
+    sealed = sealed && relay.ok() &&
+             link_.seal(writer, chord_->self(), next, wire::RingKind::relay, relay.written());
+  } else {
+    sealed = link_.seal(writer, chord_->self(), to, kind, body);
+  }
+  if (!sealed) return counters_.add("ring_unsendable");
   io_.send(*address, writer.written());
 }
 

@@ -97,7 +97,8 @@ class NodeCore final : private ChordOutput {
   };
 
   // node_core.cc
-  void send(const wire::NodeContact& to, wire::RingKind kind, Bytes body) override;
+  void send(const wire::NodeContact& to, wire::RingKind kind, Bytes body,
+            const wire::NodeContact* via) override;
   void probe(const Endpoint& to, std::uint64_t nonce) override;
   void found(std::uint64_t token, const std::vector<wire::NodeContact>& contacts) override;
   void count(std::string_view what) override { counters_.add(what); }
@@ -105,6 +106,9 @@ class NodeCore final : private ChordOutput {
   void begin_ring(TimePoint now);
   Verdict relay(const Endpoint& from, Bytes message, TimePoint now);
   void on_ring(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
+  std::optional<wire::RingMessage> open_ring(const Endpoint& from, Bytes message, TimePoint now,
+                                             WallTime wall);
+  void on_relay(const wire::NodeContact& sender, Bytes body, TimePoint now);
   template <class Message>
   void answer(const Endpoint& to, const Message& message) {
     std::array<std::uint8_t, wire::kMaxMessage> buffer;
@@ -142,7 +146,7 @@ class NodeCore final : private ChordOutput {
                    TimePoint now);
   void absent(Packet packet, TimePoint now);
   void hand_over(Packet packet, std::uint8_t left, TimePoint now);
-  void forward(const Packet& packet, const wire::NodeContact& next, std::uint8_t hop_limit);
+  void forward(const Packet& packet, const RingPeer& next, std::uint8_t hop_limit, TimePoint now);
   template <class Message>
   void tell_source(const Packet& packet, const Message& message, TimePoint now);
 

@@ -51,7 +51,7 @@ std::optional<RingMessage> RingMessage::parse(Bytes message) {
   ring.sender = NodeContact::read(reader);
   if (header.flags & kHasMembership) ring.membership = Membership::read(reader);
   ring.mac = reader.array<16>();
-  const bool bad = header.type != Type::ring || header.kind < 1 || header.kind > 10 ||
+  const bool bad = header.type != Type::ring || header.kind < 1 || header.kind > kLastRingKind ||
                    (header.flags & ~kHasMembership) != 0;
   if (!reader.ok() || bad) return std::nullopt;
   ring.body = reader.rest();
@@ -85,38 +85,86 @@ void NonceBody::write(Writer& writer) const {
   writer.u64(nonce);
 }
 
+std::optional<PongBody> PongBody::parse(Bytes body) {
+  Reader reader(body);
+  PongBody pong;
+  pong.nonce = reader.u64();
+  pong.proof = reader.u64();
+  return done(reader, pong);
+}
+
+void PongBody::write(Writer& writer) const {
+  writer.u64(nonce);
+  writer.u64(proof);
+}
+
+std::optional<StateRequestBody> StateRequestBody::parse(Bytes body) {
+  Reader reader(body);
+  StateRequestBody request;
+  request.nonce = reader.u64();
+  request.wants = reader.u8();
+  request.digest = reader.u64();
+  const bool both = (request.wants & kSuccessors) && (request.wants & kFingers);
+  if (both || (request.wants & ~(kSuccessors | kFingers | kNotify))) return std::nullopt;
+  return done(reader, request);
+}
+
+void StateRequestBody::write(Writer& writer) const {
+  writer.u64(nonce);
+  writer.u8(wants);
+  writer.u64(digest);
+}
+
 std::optional<StateBody> StateBody::parse(Bytes body) {
   Reader reader(body);
   StateBody state;
   state.nonce = reader.u64();
-  state.observed = read_endpoint(reader);
+  state.holds = reader.u8();
   state.predecessor = read_optional_contact(reader);
-  state.successors = read_contacts(reader, kMaxSuccessors);
+  state.members = read_contacts(reader, kMaxSuccessors);
+  if (state.holds > kFingers || (state.holds == 0 && !state.members.empty())) return std::nullopt;
   return done(reader, std::move(state));
 }
 
 void StateBody::write(Writer& writer) const {
-  assert(successors.size() <= kMaxSuccessors);
+  assert(members.size() <= kMaxSuccessors && (holds != 0 || members.empty()));
   writer.u64(nonce);
-  write_endpoint(writer, observed);
+  writer.u8(holds);
   write_optional_contact(writer, predecessor);
+  write_contacts(writer, members);
+}
+
+std::uint64_t StateBody::digest(const std::vector<NodeContact>& successors) {
+  std::array<std::uint8_t, kMaxSuccessors * NodeContact::kMaxSize + 1> buffer;
+  Writer writer(buffer);
   write_contacts(writer, successors);
+  assert(writer.ok());
+  const auto hash = blake2b<16>("i3 ring list", {writer.written()});
+  Reader reader(hash);
+  return reader.u64();
 }
 
 std::optional<FindBody> FindBody::parse(Bytes body) {
   Reader reader(body);
   FindBody find;
   find.nonce = reader.u64();
+  find.step = reader.u64();
+  find.proof = reader.u64();
   find.position = RingId::read(reader);
   find.hops = reader.u8();
+  find.flags = reader.u8();
   find.asker = NodeContact::read(reader);
+  if (find.flags & ~kByPath) return std::nullopt;
   return done(reader, std::move(find));
 }
 
 void FindBody::write(Writer& writer) const {
   writer.u64(nonce);
+  writer.u64(step);
+  writer.u64(proof);
   position.write(writer);
   writer.u8(hops);
+  writer.u8(flags);
   asker.write(writer);
 }
 
@@ -137,6 +185,20 @@ void FoundBody::write(Writer& writer) const {
   position.write(writer);
   writer.u8(hops);
   write_contacts(writer, contacts);
+}
+
+std::optional<RelayBody> RelayBody::parse(Bytes body) {
+  Reader reader(body);
+  RelayBody relay;
+  relay.to = NodeContact::read(reader);
+  if (!reader.ok()) return std::nullopt;
+  relay.message = reader.rest();
+  return relay;
+}
+
+void RelayBody::write(Writer& writer) const {
+  to.write(writer);
+  writer.bytes(message);
 }
 
 std::optional<ForwardBody> ForwardBody::parse(Bytes body) {
@@ -172,6 +234,7 @@ void ReplyBody::write(Writer& writer) const {
 std::optional<LeaveBody> LeaveBody::parse(Bytes body) {
   Reader reader(body);
   LeaveBody leave;
+  leave.nonce = reader.u64();
   leave.predecessor = read_optional_contact(reader);
   leave.successors = read_contacts(reader, StateBody::kMaxSuccessors);
   return done(reader, std::move(leave));
@@ -179,6 +242,7 @@ std::optional<LeaveBody> LeaveBody::parse(Bytes body) {
 
 void LeaveBody::write(Writer& writer) const {
   assert(successors.size() <= StateBody::kMaxSuccessors);
+  writer.u64(nonce);
   write_optional_contact(writer, predecessor);
   write_contacts(writer, successors);
 }

@@ -7,9 +7,9 @@
 namespace i3::wire {
 
 enum class RingKind : std::uint8_t {
-  ping = 1,           // body: nonce 8
-  pong = 2,           // body: nonce 8
-  state_request = 3,  // body: nonce 8
+  ping = 1,  // body: nonce 8
+  pong = 2,
+  state_request = 3,
   state = 4,
   notify = 5,  // body: empty; "I may be your predecessor"
   find = 6,
@@ -17,7 +17,11 @@ enum class RingKind : std::uint8_t {
   forward = 8,
   reply = 9,
   leave = 10,
+  taken = 11,  // body: nonce 8; "the find that you passed to me has come"
+  relay = 12,
+  relayed = 13,  // body: a ring message, as its maker sealed it for the receiver
 };
+inline constexpr std::uint8_t kLastRingKind = 13;
 
 //  header (kind; flags: bit 0 has membership) | sender's contact | membership 72, if any | mac 16 |
 //  body
@@ -41,37 +45,69 @@ struct RingMessage {
   void write(Writer& writer, const PairKey& key) const;
 };
 
-// Bodies that hold only a nonce: ping, pong, state_request.
+// Bodies that hold only a nonce: ping, taken.
 struct NonceBody {
   std::uint64_t nonce = 0;
   static std::optional<NonceBody> parse(Bytes body);
   void write(Writer& writer) const;
 };
 
-//  nonce 8 | observed endpoint of the asker 18 | predecessor: contacts (0 or 1) | successors:
-//  contacts
-struct StateBody {
-  static constexpr std::size_t kMaxSuccessors = 16;
+//  nonce 8 | proof 8
+// The proof is what the asker may show as a sign that its address was proven (FindBody).
+struct PongBody {
   std::uint64_t nonce = 0;
-  Endpoint observed;
-  std::optional<NodeContact> predecessor;
-  std::vector<NodeContact> successors;  // nearest first
-  static std::optional<StateBody> parse(Bytes body);
+  std::uint64_t proof = 0;
+  static std::optional<PongBody> parse(Bytes body);
   void write(Writer& writer) const;
 };
 
-//  nonce 8 | position 16 | hops 1 | asker's contact
-// Passed on recursively towards the position; its owner answers the asker with `found`.
-struct FindBody {
+//  nonce 8 | wants 1 | digest 8
+struct StateRequestBody {
+  // The successor list, unless its digest is the one given; or some of the nodes that the receiver
+  // routes by. Not both.
+  static constexpr std::uint8_t kSuccessors = 1, kFingers = 2;
+  // "And I may be your predecessor", as in notify.
+  static constexpr std::uint8_t kNotify = 4;
   std::uint64_t nonce = 0;
+  std::uint8_t wants = 0;
+  std::uint64_t digest = 0;
+  static std::optional<StateRequestBody> parse(Bytes body);
+  void write(Writer& writer) const;
+};
+
+//  nonce 8 | holds 1 | predecessor: contacts (0 or 1) | members: contacts
+struct StateBody {
+  static constexpr std::size_t kMaxSuccessors = 16;
+  // What `members` are, as in StateRequestBody; without either there are none.
+  static constexpr std::uint8_t kSuccessors = 1, kFingers = 2;
+  std::uint64_t nonce = 0;
+  std::uint8_t holds = 0;
+  std::optional<NodeContact> predecessor;
+  std::vector<NodeContact> members;  // successors: nearest first
+  static std::optional<StateBody> parse(Bytes body);
+  void write(Writer& writer) const;
+  // Of a successor list: the first half of BLAKE2b-128("i3 ring list", contacts).
+  static std::uint64_t digest(const std::vector<NodeContact>& successors);
+};
+
+//  nonce 8 | step 8 | proof 8 | position 16 | hops 1 | flags 1 | asker's contact
+// Passed on recursively towards the position. Each node that takes it tells the one before it so by
+// `taken` with the step. The owner answers with `found`: to the asker with the nonce; or, if flag
+// bit 0 is set, back along the path, each node giving the one before it that one's step.
+struct FindBody {
+  static constexpr std::uint8_t kByPath = 1;
+  std::uint64_t nonce = 0;
+  std::uint64_t step = 0;
+  std::uint64_t proof = 0;  // from the receiver's pong; 0: none
   RingId position;
   std::uint8_t hops = 0;
+  std::uint8_t flags = 0;
   NodeContact asker;
   static std::optional<FindBody> parse(Bytes body);
   void write(Writer& writer) const;
 };
 
-//  nonce 8 | position 16 | hops 1 | contacts: the owner, then its successors (1 to 4)
+//  nonce or step 8 | position 16 | hops 1 | contacts: the owner, then its successors (1 to 4)
 struct FoundBody {
   static constexpr std::size_t kMaxContacts = 4;
   std::uint64_t nonce = 0;
@@ -79,6 +115,16 @@ struct FoundBody {
   std::uint8_t hops = 0;
   std::vector<NodeContact> contacts;
   static std::optional<FoundBody> parse(Bytes body);
+  void write(Writer& writer) const;
+};
+
+//  receiver's contact | a ring message sealed for it
+// Two members that cannot reach each other speak through one that reaches both; it passes the
+// message on as `relayed`.
+struct RelayBody {
+  NodeContact to;
+  Bytes message;  // borrowed
+  static std::optional<RelayBody> parse(Bytes body);
   void write(Writer& writer) const;
 };
 
@@ -100,8 +146,11 @@ struct ReplyBody {
   void write(Writer& writer) const;
 };
 
-//  predecessor: contacts (0 or 1) | successors: contacts. The sender leaves; these remain.
+//  nonce 8 | predecessor: contacts (0 or 1) | successors: contacts
+// The sender leaves; these remain. The nonce is the last one that the receiver asked the sender
+// with, so that nobody can say it a second time.
 struct LeaveBody {
+  std::uint64_t nonce = 0;
   std::optional<NodeContact> predecessor;
   std::vector<NodeContact> successors;
   static std::optional<LeaveBody> parse(Bytes body);

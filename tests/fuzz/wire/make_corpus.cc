@@ -115,12 +115,17 @@ void ring_family(const Identity& identity, const wire::NodeContact& node) {
   packet.ids[0] = id;
   const Input inner = bytes_of(packet), absent = bytes_of(wire::NotPresent{7, id});
   family.add("nonce", bytes_of(wire::NonceBody{7}));
-  family.add("state", bytes_of(wire::StateBody{7, *node.v4, node, {node, node}}));
-  family.add("find", bytes_of(wire::FindBody{7, {1, 2}, 3, node}));
+  family.add("pong", bytes_of(wire::PongBody{7, 8}));
+  family.add("state_request",
+             bytes_of(wire::StateRequestBody{7, wire::StateRequestBody::kSuccessors, 8}));
+  family.add("state",
+             bytes_of(wire::StateBody{7, wire::StateBody::kSuccessors, node, {node, node}}));
+  family.add("find", bytes_of(wire::FindBody{7, 8, 9, {1, 2}, 3, wire::FindBody::kByPath, node}));
+  family.add("relay", bytes_of(wire::RelayBody{node, inner}));
   family.add("found", bytes_of(wire::FoundBody{7, {1, 2}, 3, {node}}));
   family.add("forward", bytes_of(wire::ForwardBody{node, {1}, inner}));
   family.add("reply", bytes_of(wire::ReplyBody{{1}, absent}));
-  family.add("leave", bytes_of(wire::LeaveBody{node, {node}}));
+  family.add("leave", bytes_of(wire::LeaveBody{7, node, {node}}));
   wire::RingMessage message;
   message.kind = wire::RingKind::ping;
   message.sender = node;
@@ -189,15 +194,20 @@ void node_family() {
   family.add("labelled", session({{2, labelled}}));
   using wire::RingKind;
   const Input nonce = bytes_of(wire::NonceBody{7});
-  family.add("ring", session({{0x22, ring_message(world, RingKind::ping, nonce)},
-                              {0x22, ring_message(world, RingKind::state_request, nonce)},
+  const Input ping = ring_message(world, RingKind::ping, nonce);
+  const Input asks = bytes_of(wire::StateRequestBody{7, wire::StateRequestBody::kSuccessors, 0});
+  const Input finds = bytes_of(wire::FindBody{7, 8, 0, {1, 2}, 0, 0, node});
+  const Input forwards = bytes_of(wire::ForwardBody{node, {1}, sent});
+  const Input leaves = bytes_of(wire::LeaveBody{7, node, {node}});
+  const Input relays = bytes_of(wire::RelayBody{node, ping});
+  family.add("ring", session({{0x22, ping},
+                              {0x22, ring_message(world, RingKind::state_request, asks)},
                               {0x22, ring_message(world, RingKind::notify, {})},
-                              {0x22, ring_message(world, RingKind::find,
-                                                  bytes_of(wire::FindBody{7, {1, 2}, 0, node}))},
-                              {0x22, ring_message(world, RingKind::forward,
-                                                  bytes_of(wire::ForwardBody{node, {1}, sent}))},
-                              {0x22, ring_message(world, RingKind::leave,
-                                                  bytes_of(wire::LeaveBody{node, {node}}))}}));
+                              {0x22, ring_message(world, RingKind::find, finds)},
+                              {0x22, ring_message(world, RingKind::forward, forwards)},
+                              {0x22, ring_message(world, RingKind::relay, relays)},
+                              {0x22, ring_message(world, RingKind::relayed, ping)},
+                              {0x22, ring_message(world, RingKind::leave, leaves)}}));
 }
 
 }  // namespace

@@ -11,9 +11,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     body = message->body;
   }
   fuzz::round_trip<wire::NonceBody>(body);
+  fuzz::round_trip<wire::PongBody>(body);
+  fuzz::round_trip<wire::StateRequestBody>(body);
   fuzz::round_trip<wire::StateBody>(body);
   fuzz::round_trip<wire::FindBody>(body);
   fuzz::round_trip<wire::FoundBody>(body);
+  fuzz::round_trip<wire::RelayBody>(body);
   fuzz::round_trip<wire::ForwardBody>(body);
   fuzz::round_trip<wire::ReplyBody>(body);
   fuzz::round_trip<wire::LeaveBody>(body);

@@ -69,8 +69,9 @@ struct ChordWorld::Node final : ChordOutput {
     access = std::chrono::microseconds(500 + static_cast<std::int64_t>(random.below(2500)));
     chord = std::make_unique<Chord>(in.settings_, contact_of(n), random, in.log_, *this);
   }
-  void send(const wire::NodeContact& to, wire::RingKind kind, Bytes body) override {
-    world.transmit(number, to, kind, body);
+  void send(const wire::NodeContact& to, wire::RingKind kind, Bytes body,
+            const wire::NodeContact* via) override {
+    world.transmit(number, to, kind, body, via);
   }
   void probe(const Endpoint& to, std::uint64_t nonce) override {
     world.bytes_ += kProbeSize;
@@ -122,7 +123,10 @@ wire::NodeContact ChordWorld::contact_of(Number number) {
 
 ChordWorld::Number ChordWorld::add() {
   std::vector<Number> entries;
-  for (unsigned i = 0; i < 2 && !member_list_.empty(); ++i) entries.push_back(random_member());
+  for (unsigned i = 0; i < 3 && !member_list_.empty(); ++i)
+    if (Number one = random_member();
+        std::find(entries.begin(), entries.end(), one) == entries.end())
+      entries.push_back(one);
   return add_joining(entries);
 }
 
@@ -201,14 +205,9 @@ bool ChordWorld::lost(Number from, Number to) {
   return blocked_ && blocked_(from, to);
 }
 
-void ChordWorld::transmit(Number from, const wire::NodeContact& to, wire::RingKind kind,
-                          Bytes body) {
-  bytes_ += kEnvelope + body.size();
-  by_kind_[static_cast<std::size_t>(kind) & 15] += kEnvelope + body.size();
-  ++packets_;
+void ChordWorld::transmit(Number from, const wire::NodeContact& to, wire::RingKind kind, Bytes body,
+                          const wire::NodeContact* via) {
   if (!lookups_.empty() || beginning_) note_find(from, kind, body);
-  const Number other = number_of(*to.v4);
-  if (lost(from, other)) return;
   std::uint32_t index;
   if (free_messages_.empty()) {
     index = static_cast<std::uint32_t>(messages_.size());
@@ -221,7 +220,49 @@ void ChordWorld::transmit(Number from, const wire::NodeContact& to, wire::RingKi
   message.body.assign(body.begin(), body.end());
   message.sender = nodes_[from]->chord->self();
   message.kind = kind;
+  message.relayed_by.reset();
+  message.relay_to.reset();
+  if (via) message.relay_to = to;
+  carry(from, via ? *via : to, index);
+}
+
+void ChordWorld::carry(Number from, const wire::NodeContact& to, std::uint32_t index) {
+  const Message& message = messages_[index];
+  std::size_t size = kEnvelope + message.body.size();
+  if (message.relay_to)
+    size += kEnvelope + 39;
+  else if (message.relayed_by)
+    size += kEnvelope;
+  const bool relay = message.relay_to || message.relayed_by;
+  bytes_ += size;
+  by_kind_[static_cast<std::size_t>(relay ? wire::RingKind::relay : message.kind) & 15] += size;
+  ++packets_;
+  const Number other = number_of(*to.v4);
+  if (lost(from, other)) {
+    free_messages_.push_back(index);
+    return;
+  }
   push({now_ + latency(from, other), 0, Event::What::message, other, from, index, 0});
+}
+
+// False if the message goes on to another node.
+bool ChordWorld::deliver(Number number, std::uint32_t index) {
+  Chord& chord = *nodes_[number]->chord;
+  if (messages_[index].relay_to) {
+    Message& message = messages_[index];
+    const wire::NodeContact to = *message.relay_to;
+    if (!chord.may_relay(message.sender, to, now_)) return true;
+    messages_[index].relay_to.reset();
+    messages_[index].relayed_by = chord.self();
+    carry(number, to, index);
+    return false;
+  }
+  // Moved out: what is sent meanwhile may let the table grow.
+  Message message = std::move(messages_[index]);
+  chord.on_message(message.sender, message.kind, message.body, now_,
+                   message.relayed_by ? &*message.relayed_by : nullptr);
+  messages_[index] = std::move(message);
+  return true;
 }
 
 // What goes by is watched to learn when a look-up reached the owner.
@@ -314,14 +355,7 @@ void ChordWorld::handle(const Event& event) {
   }
   Node* node = event.to < nodes_.size() ? nodes_[event.to].get() : nullptr;
   if (event.what == Event::What::message) {
-    // Moved out: what is sent meanwhile may let the table grow.
-    Message message = std::move(messages_[event.index]);
-    if (node) {
-      const Endpoint from{IpAddress::v4(0x0b000001 + (event.from << 8)), 5100};
-      node->chord->on_message(message.sender, message.kind, message.body, from, now_);
-    }
-    messages_[event.index] = std::move(message);
-    free_messages_.push_back(event.index);
+    if (!node || deliver(event.to, event.index)) free_messages_.push_back(event.index);
   } else if (!node) {
     return;
   } else if (event.what == Event::What::timer) {

@@ -49,7 +49,7 @@ class ChordWorld {
   ChordWorld(std::uint64_t seed, LatencyMatrix latency, ChordSettings settings);
   ~ChordWorld();
 
-  // Joins through two random members; the first node begins the ring.
+  // Joins through up to three random members; the first node begins the ring.
   Number add();
   Number add_joining(const std::vector<Number>& entries);
   void kill(Number number);
@@ -100,6 +100,8 @@ class ChordWorld {
     std::vector<std::uint8_t> body;
     wire::NodeContact sender;
     wire::RingKind kind{};
+    // On its way to a member that shall pass it on, and on its way from there.
+    std::optional<wire::NodeContact> relay_to, relayed_by;
   };
   struct Event {
     TimePoint when;
@@ -133,7 +135,10 @@ class ChordWorld {
   void push(Event event);
   void handle(const Event& event);
   void after(Number number);
-  void transmit(Number from, const wire::NodeContact& to, wire::RingKind kind, Bytes body);
+  void transmit(Number from, const wire::NodeContact& to, wire::RingKind kind, Bytes body,
+                const wire::NodeContact* via);
+  void carry(Number from, const wire::NodeContact& to, std::uint32_t index);
+  bool deliver(Number number, std::uint32_t index);
   void note_find(Number from, wire::RingKind kind, Bytes body);
   void finish(Number asker, std::uint64_t token, const std::vector<wire::NodeContact>& contacts);
   void forget(Number number);

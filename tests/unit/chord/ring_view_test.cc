@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 using namespace i3;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -89,27 +90,51 @@ TEST_CASE("what is removed is gone from every list") {
   RingView view(at(0), 2, 3);
   view.set_successors({peer(1), peer(2)});
   view.set_predecessor(peer(1));
-  view.set_finger(127, peer(1));
   CHECK(view.remove(at(1)));
   CHECK(!view.knows(at(1)));
   CHECK(!view.remove(at(1)));
 }
 
-TEST_CASE("only distinct fingers are kept, the nearest to a position comes first") {
+TEST_CASE("a part of the ring keeps the two nearest members, and forgets them when they are gone") {
   RingView view(at(0), 1, 3);
   view.set_successors({peer(1)});
-  view.set_finger(68, peer(20));
-  view.set_finger(69, peer(20));
-  view.set_finger(72, peer(300));
-  CHECK(view.fingers().size() == 2);
-  const auto before = view.preceding(at(250));
-  REQUIRE(before.size() == 2);
-  CHECK(before[0]->id == at(20));
-  CHECK(before[1]->id == at(1));
+  const TimePoint now;
+  CHECK(!view.offer_finger(peer(1), 5ms, now));  // the list has it
+  CHECK(view.offer_finger(peer(1024), 50ms, now));
+  CHECK(view.offer_finger(peer(1025), 40ms, now));
+  CHECK(!view.offer_finger(peer(1026), 60ms, now));
+  CHECK(!view.offer_finger(peer(1026), 48ms, now));  // too little to change for
+  CHECK(view.offer_finger(peer(1026), 20ms, now));
+  REQUIRE(view.fingers().size() == 2);
+  CHECK(!view.knows(at(1024)));
+  CHECK(view.offer_finger(peer(1280), 90ms, now));  // the next quarter
+  CHECK(view.fingers().size() == 3);
+  CHECK(view.fingers().back().part == 1);
+  CHECK(view.remove(at(1026)));
+  CHECK(view.offer_finger(peer(1024), 50ms, now));
 }
 
-TEST_CASE("the bit beyond a member is the lowest whose power passes its distance") {
+TEST_CASE("a measured finger that is offered again is brought up to date") {
   RingView view(at(0), 1, 3);
-  CHECK(view.bit_beyond(peer(1)) == 65);
-  CHECK(view.bit_beyond(peer(std::uint64_t{1} << 63)) == 128);
+  view.set_successors({peer(1)});
+  const TimePoint now;
+  view.offer_finger(peer(1024), 50ms, now);
+  view.offer_finger(peer(1024), 70ms, now + 1s);
+  REQUIRE(view.fingers().size() == 1);
+  CHECK(view.fingers()[0].rtt == 70ms);
+  CHECK(view.fingers()[0].answered == now + 1s);
+}
+
+TEST_CASE("where the successor list grows over a finger, that one goes") {
+  RingView view(at(0), 2, 3);
+  view.set_successors({peer(1), peer(2)});
+  view.offer_finger(peer(5), 5ms, {});
+  view.offer_finger(peer(500), 5ms, {});
+  view.set_successors({peer(2), peer(7)});
+  view.drop_useless_fingers();
+  REQUIRE(view.fingers().size() == 1);
+  CHECK(view.fingers()[0].peer.id == at(500));
+  view.set_successors({peer(2)});  // all there are
+  view.drop_useless_fingers();
+  CHECK(view.fingers().empty());
 }

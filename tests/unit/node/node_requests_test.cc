@@ -201,7 +201,7 @@ TEST_CASE("a ring message from a key that never spoke is answered only within wh
   REQUIRE(pair);
   std::array<std::uint8_t, wire::kMaxMessage> buffer, body;
   Writer body_writer(body);
-  wire::NonceBody{5}.write(body_writer);
+  wire::StateRequestBody{5, wire::StateRequestBody::kSuccessors, 0}.write(body_writer);
   wire::RingMessage message;
   message.kind = wire::RingKind::state_request;
   message.sender = contact;
