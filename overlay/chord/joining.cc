@@ -6,7 +6,7 @@ namespace {
 constexpr Duration kFirstProbe = std::chrono::milliseconds(500);
 constexpr Duration kSlowestProbe = std::chrono::seconds(15);
 constexpr Duration kMemberProbe = std::chrono::seconds(30);
-constexpr Duration kFoundAfter = std::chrono::seconds(4);
+constexpr Duration kFoundAfter = std::chrono::seconds(6);
 constexpr std::size_t kRevivedAtOnce = 2;
 // So many members must fail to reach us before we take it that nobody can.
 constexpr std::size_t kReachTests = 3;

@@ -415,7 +415,7 @@ TEST_CASE("a leave that was recorded does not serve against the same node's next
   REQUIRE(bench.chord.view().successor()->contact == bench.others[2]);
   // It comes back.
   bench.sent.clear();
-  for (int i = 0; i < 80 && bench.chord.view().successor()->contact != bench.others[1]; ++i) {
+  for (int i = 0; i < 200 && bench.chord.view().successor()->contact != bench.others[1]; ++i) {
     bench.pass(50ms);
     bench.answer_all({bench.others[1], bench.others[2]});
     if (bench.last(bench.others[1], RingKind::ping)) bench.pong(bench.others[1]);
