@@ -13,6 +13,7 @@ namespace i3 {
 struct EntryNode {
   Endpoint address;
   std::optional<PublicKey> key;
+  std::uint16_t tls_port = 443;  // where it may serve TLS, until it says so itself
   bool operator==(const EntryNode&) const = default;
 };
 

@@ -263,6 +263,11 @@ std::vector<EntryStatus> Client::nodes() const {
   return state_->entries.status();
 }
 
+std::vector<wire::NodeContact> Client::known_nodes() const {
+  const auto& nodes = state_->cache.all();
+  return {nodes.begin(), nodes.end()};
+}
+
 std::vector<TriggerStatus> Client::triggers(TimePoint now) const {
   return state_->placer.status(now);
 }

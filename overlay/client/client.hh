@@ -152,6 +152,8 @@ class Client final : public OverlayAccess {
 
   bool ready() const override;  // at least one public trigger stands
   std::vector<EntryStatus> nodes() const;
+  // Nodes that it has heard of, at most 64.
+  std::vector<wire::NodeContact> known_nodes() const;
   std::vector<TriggerStatus> triggers(TimePoint now) const;
   Observed observed() const override;
   const ClientCounters& counters() const;

@@ -19,6 +19,7 @@ class NodeCache {
   }
   // The next one, newest first at the beginning and then round and round, for which `suits` holds.
   std::optional<wire::NodeContact> next(const std::function<bool(const wire::NodeContact&)>& suits);
+  const std::list<wire::NodeContact>& all() const { return nodes_; }
   std::size_t size() const { return nodes_.size(); }
 
   // count 1 | contacts, newest first

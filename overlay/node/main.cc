@@ -2,12 +2,14 @@
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <iostream>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "overlay/base/key_file.hh"
 #include "overlay/node/kernel/kernel_relay.hh"
 #include "overlay/node/node_control.hh"
 #include "overlay/node/node_settings.hh"
+#include "overlay/node/tls_server.hh"
 
 namespace i3 {
 namespace {
@@ -38,11 +40,24 @@ std::vector<OwnedFd> bind_all(const NodeSettings& settings) {
   return sockets;
 }
 
+std::vector<OwnedFd> bind_tls(const NodeSettings& settings) {
+  const bool any_v4 =
+      std::any_of(settings.listen.begin(), settings.listen.end(),
+                  [](const NodeListen& l) { return l.tls && l.tls->address.is_v4(); });
+  std::vector<OwnedFd> sockets;
+  for (const NodeListen& listen : settings.listen)
+    if (listen.tls) sockets.push_back(TlsServer::listen(*listen.tls, !any_v4));
+  if (sockets.empty()) return sockets;
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur =
+      std::max<rlim_t>(files.rlim_cur, std::min<rlim_t>(files.rlim_max, TlsServer::kDescriptors));
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  return sockets;
+}
+
 void log_warnings(const NodeSettings& settings, Log& log) {
   for (const std::string& warning : settings.warnings) log.warning("setting", {{"text", warning}});
-  for (const NodeListen& listen : settings.listen)
-    if (listen.tls)
-      log.warning("setting-ignored", {{"setting", "tls"}, {"reason", "not supported yet"}});
   if (settings.metrics)
     log.warning("setting-ignored",
                 {{"setting", "metrics"}, {"reason", "not supported yet, use i3-ctl metrics"}});
@@ -73,6 +88,8 @@ class Node {
     listen_where_free();
     std::string problem;
     std::vector<OwnedFd> sockets = bind_all(settings_);
+    std::vector<OwnedFd> tls = bind_tls(settings_);
+    const auto operator_key = core.operator_key;
     core.contact.k = next_place(settings_.state.file, problem);
     say(problem);
     driver_ = std::make_unique<NodeDriver>(context_, std::move(core), std::move(sockets),
@@ -88,6 +105,12 @@ class Node {
     for (const Endpoint& endpoint : driver_->listening())
       log_.info("listening", {{"address", endpoint.text()}, {"key", identity_->key().text()}});
     driver_->start();
+    if (!tls.empty()) {
+      tls_ = std::make_unique<TlsServer>(context_, *driver_, std::move(tls), *identity_,
+                                         operator_key, random_, clock_, log_);
+      for (const Endpoint& endpoint : tls_->listening())
+        log_.info("listening", {{"address", endpoint.text()}, {"for", "TLS"}});
+    }
     wait_for_signal();
     context_.run();
   }
@@ -149,6 +172,7 @@ class Node {
       }
       log_.info("leaving", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
       driver_->leave();
+      if (tls_) tls_->close();
       control_.close();
       // Time for the kernel to send what the neighbours are told.
       leaving_.expires_after(kLeaveFor);
@@ -164,6 +188,7 @@ class Node {
   std::unique_ptr<Identity> identity_;
   boost::asio::io_context context_{1};
   std::unique_ptr<NodeDriver> driver_;
+  std::unique_ptr<TlsServer> tls_;
   ControlServer control_;
   boost::asio::signal_set signals_;
   boost::asio::steady_timer leaving_;
@@ -190,6 +215,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
                        "ADDR:PORT to listen on; may be repeated"),
         app.add_option("--advertise", arguments.node.advertise,
                        "ADDR:PORT that others reach, for the --listen at the same place"),
+        app.add_option("--tls", arguments.node.tls,
+                       "ADDR:PORT to serve TLS on, for the --listen at the same place"),
         app.add_option("--join", arguments.node.join, "ADDR:PORT of a member; may be repeated"),
         app.add_option("--state-dir", arguments.node.state_dir, "Where key and state are kept")})
     option->excludes(config);

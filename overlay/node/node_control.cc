@@ -116,6 +116,11 @@ Json node_status_json(const NodeDriver& driver, Duration uptime) {
               {"tun", nullptr},
               {"nodes", Json::array()},
               {"problems", problems(core)}};
+  if (const SideDoor* door = driver.side_door()) {
+    Json tls = Json::array();
+    for (const Endpoint& endpoint : door->listening()) tls.push_back(endpoint.text());
+    status["tls"] = {{"listen", std::move(tls)}, {"tunnels", door->tunnels()}};
+  }
   if (core.chord()) {
     status["id"] = core.chord()->id().hex();
     status["address"] = core.contact().primary().text();

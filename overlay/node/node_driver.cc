@@ -75,10 +75,16 @@ std::vector<Endpoint> NodeDriver::listening() const {
   return result;
 }
 
+bool NodeDriver::sends_to(const IpAddress& address) const {
+  return std::any_of(ports_.begin(), ports_.end(),
+                     [&](const auto& port) { return port->socket.reaches(address); });
+}
+
 std::map<std::string, std::uint64_t, std::less<>> NodeDriver::counters() const {
   auto all = core_.counters();
   for (const auto& port : ports_) all["send_failures"] += port->socket.send_failures();
   if (leases_) all.merge(leases_->counters());
+  if (door_) door_->add_counters(all);
   return all;
 }
 
@@ -90,6 +96,7 @@ NodeDriver::Port* NodeDriver::port_for(const IpAddress& address) {
 }
 
 void NodeDriver::send(const Endpoint& to, Bytes message) {
+  if (door_ && door_->take(to, message)) return;
   if (Port* port = port_for(to.address)) port->socket.send(to, message, false);
 }
 
@@ -112,14 +119,25 @@ void NodeDriver::receive(Port& port) {
   for (const UdpSocket::Datagram& datagram : batch) {
     const auto verdict = core_.on_datagram(datagram.from, datagram.bytes, now, wall);
     if (leases_ && changes_triggers(datagram.bytes)) leases_->hurry(now);
-    if (!verdict.forward) continue;
+    if (!verdict.forward || (door_ && door_->take(verdict.to, datagram.bytes))) continue;
     if (Port* out = port_for(verdict.to.address)) {
       out->socket.send(verdict.to, datagram.bytes, true);
       if (leases_ && out == &port) offer_lease(port, datagram, verdict.to, now);
     }
   }
-  flush();
   current_ = nullptr;
+  settle();
+}
+
+void NodeDriver::inject(const Endpoint& from, MutBytes message) {
+  const TimePoint now = clock_.now();
+  const auto verdict = core_.on_datagram(from, message, now, clock_.wall());
+  if (leases_ && changes_triggers(message)) leases_->hurry(now);
+  if (verdict.forward) send(verdict.to, message);
+}
+
+void NodeDriver::settle() {
+  flush();
   arm_timer();
   tell_place();
 }
@@ -156,9 +174,7 @@ void NodeDriver::arm_timer() {
     armed_ = kNever;
     core_.on_timer(clock_.now(), clock_.wall());
     review_leases(clock_.now());
-    flush();
-    arm_timer();
-    tell_place();
+    settle();
   });
 }
 

@@ -13,6 +13,17 @@
 
 namespace i3 {
 
+// Somebody else who brings datagrams to the core and takes those that go back: tunnels over TLS.
+class SideDoor {
+ public:
+  virtual ~SideDoor() = default;
+  // True if the datagram is for one of its own.
+  virtual bool take(const Endpoint& to, Bytes message) = 0;
+  virtual std::vector<Endpoint> listening() const = 0;
+  virtual std::size_t tunnels() const = 0;
+  virtual void add_counters(std::map<std::string, std::uint64_t, std::less<>>& all) const = 0;
+};
+
 // Everything happens on the io_context's one thread. References given must outlive the driver.
 class NodeDriver final : private NodeIo {
  public:
@@ -36,6 +47,14 @@ class NodeDriver final : private NodeIo {
   const NodeCore& core() const { return core_; }
   // The addresses that the sockets are bound to.
   std::vector<Endpoint> listening() const;
+  // A socket that sends to that address's family is there.
+  bool sends_to(const IpAddress& address) const;
+  // `door` is asked about each datagram before it is sent, until it is set to none.
+  void set_side_door(SideDoor* door) { door_ = door; }
+  const SideDoor* side_door() const { return door_; }
+  // A datagram of the side door's; after a batch of them, settle().
+  void inject(const Endpoint& from, MutBytes message);
+  void settle();
   // The core's counters and those of the sockets.
   std::map<std::string, std::uint64_t, std::less<>> counters() const;
   TimePoint now() const { return clock_.now(); }
@@ -64,6 +83,7 @@ class NodeDriver final : private NodeIo {
   Log& log_;
   std::vector<std::unique_ptr<Port>> ports_;
   std::unique_ptr<LabelLeases> leases_;
+  SideDoor* door_ = nullptr;
   Port* current_ = nullptr;  // whose datagram is being handled
   NodeCore core_;
   boost::asio::steady_timer timer_;

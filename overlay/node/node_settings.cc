@@ -38,6 +38,11 @@ NodeCoreSettings core_settings(const NodeSettings& settings) {
       advertise(settings, *listen.advertise, core.contact);
     else if (!listen.address.address.unspecified() && listen.address.port != 0)
       advertise(settings, listen.address, core.contact);
+    if (!listen.tls) continue;
+    if (core.contact.tls_port != 0 && core.contact.tls_port != listen.tls->port)
+      fail(settings, "two ports for TLS, " + std::to_string(core.contact.tls_port) + " and " +
+                         std::to_string(listen.tls->port) + "; others are told of one");
+    core.contact.tls_port = listen.tls->port;
   }
   if (!core.contact.v4 && !core.contact.v6 && settings.join.empty())
     fail(settings,

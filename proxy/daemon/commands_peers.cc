@@ -13,6 +13,8 @@ const char* state_of(const Peer& peer, bool stands, TimePoint now) {
 
 std::string path_reason(Worker& worker, const Peer& peer) {
   if (peer.direct.active) return "proved by an authenticated challenge";
+  if (worker.transports().on_tls())
+    return "over TLS: " + std::string(worker.transports().choice().reason());
   if (!worker.settings().overlay.shortcuts) return "shortcuts are off in <overlay>";
   if (!peer.shortcuts) return "shortcuts are off for this entry of the address book";
   if (!peer.ever_ready) return "no session yet";
@@ -26,7 +28,8 @@ std::pair<Json, Json> path_fields(Worker& worker, const Peer& peer, bool stands)
   if (peer.direct.active) return {"direct", peer.direct.active->text()};
   const std::string text = worker.host().path_text(peer);
   const auto* at = peer.current();
-  return {"node", at != nullptr ? Json(text.substr(text.find(' ') + 1)) : Json()};
+  const char* kind = worker.transports().on_tls() ? "tls" : "node";
+  return {kind, at != nullptr ? Json(text.substr(text.find(' ') + 1)) : Json()};
 }
 
 Json peer_json(Worker& worker, Peer& peer) {

@@ -43,7 +43,20 @@ Json nat_json(Worker& worker) {
                      : !same     ? "endpoint-dependent"
                      : nodes > 1 ? "endpoint-independent"
                                  : "unknown";
+  // What nodes see through a tunnel is its end, not our NAT.
+  if (worker.transports().on_tls())
+    return {{"kind", "unknown"}, {"udp", false}, {"observed", Json::array()}};
   return {{"kind", kind}, {"udp", any}, {"observed", seen}};
+}
+
+// By which way datagrams leave, and why.
+Json transport_json(Worker& worker) {
+  const Transports& transports = worker.transports();
+  const TlsUplink* tunnel = transports.tunnel();
+  return {{"way", transports.on_tls() ? "tls" : "udp"},
+          {"node", tunnel ? Json(tunnel->node().text()) : Json()},
+          {"reason", transports.choice().reason()},
+          {"trouble", text_or_null(transports.tunnel_trouble())}};
 }
 
 Json dns_json(Worker& worker) {
@@ -88,6 +101,7 @@ Json status(Worker& worker) {
           {"dns", dns_json(worker)},
           {"nodes", nodes_json(worker)},
           {"nat", nat_json(worker)},
+          {"transport", transport_json(worker)},
           {"tun", {{"name", worker.inherited().tun_name}, {"mtu", worker.inherited().mtu}}},
           {"peers", host.peers().size()},
           {"visits", worker.visits().status().size()},

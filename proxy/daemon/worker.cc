@@ -34,6 +34,18 @@ PlacementMode mode_of(Intercept intercept) {
   return PlacementMode::none;
 }
 
+TransportChoice::Mode mode_of(Transport transport) {
+  switch (transport) {
+    case Transport::udp:
+      return TransportChoice::Mode::udp;
+    case Transport::tls:
+      return TransportChoice::Mode::tls;
+    case Transport::automatic:
+      break;
+  }
+  return TransportChoice::Mode::automatic;
+}
+
 }  // namespace
 
 // Why an entry of a book does not resolve in this version: better no answer than one that keeps
@@ -114,8 +126,11 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
                                        log_);
   underlay_ = std::make_unique<Underlay>(
       io_, std::move(inherited_.udp[0]),
-      [this](const Endpoint& from, MutBytes datagram) { host_->on_datagram(from, datagram); },
+      [this](const Endpoint& from, MutBytes datagram) {
+        if (!transports_->take(from, datagram)) host_->on_datagram(from, datagram);
+      },
       [this] { turn(); });
+  make_transports();
   tun_ = std::make_unique<TunIo>(
       io_, TunQueue{std::move(inherited_.tun[0]), inherited_.virtio_header},
       [this](Frame frame) {
@@ -127,7 +142,7 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
   const std::string state = state_->read();
   host_ = std::make_unique<Host>(*identity_, clock_, random_, log_, *this, host_settings(state));
   state_->rewrite(host_->state_lines());
-  host_->network_changed(candidates_, have_v4_, have_v6_);
+  tell_underlay();
   make_visits();
   names_ = std::make_unique<Names>(*host_, settings_.dns.suffix, settings_.policy);
   names_->set_visits(visits_.get());
@@ -185,6 +200,68 @@ void Worker::make_node() {
   node_ = std::make_unique<EmbeddedNode>(io_, *identity_, random_, clock_, log_, std::move(socket),
                                          candidates_, settings_.overlay.nodes);
   log_.info("own_node", {{"address", node_->address().text()}});
+}
+
+void Worker::make_transports() {
+  Transports::Events events;
+  events.nodes = [this] {
+    std::vector<EntryNode> nodes;
+    std::vector<EntryStatus> entries = host_->client().nodes();
+    std::stable_partition(entries.begin(), entries.end(),
+                          [](const EntryStatus& entry) { return entry.alive; });
+    for (const EntryStatus& entry : entries) nodes.push_back({entry.address, entry.key});
+    return nodes;
+  };
+  events.targets = [this] { return tunnel_targets(); };
+  events.is_local = [this](const Endpoint& to) { return node_ && to == node_->address(); };
+  events.received = [this](const Endpoint& from, MutBytes datagram) {
+    host_->on_datagram(from, datagram);
+  };
+  events.turn = [this] { turn(); };
+  events.changed = [this] {
+    tell_underlay();
+    turn();
+  };
+  transports_ =
+      std::make_unique<Transports>(io_, clock_, random_, log_, mode_of(settings_.overlay.transport),
+                                   *underlay_, std::move(events));
+}
+
+// Nodes that may serve TLS: those of the settings, then all that were heard of.
+std::vector<TunnelTarget> Worker::tunnel_targets() const {
+  const std::vector<wire::NodeContact> known = host_->client().known_nodes();
+  std::vector<TunnelTarget> targets;
+  const auto add = [&](const TunnelTarget& target) {
+    const bool usable = target.address.address.is_v4() ? have_v4_ : have_v6_;
+    const bool own = target.key && *target.key == identity_->key();
+    if (usable && !own && std::count(targets.begin(), targets.end(), target) == 0)
+      targets.push_back(target);
+  };
+  for (const EntryNode& node : settings_.overlay.nodes) {
+    const auto contact = std::find_if(known.begin(), known.end(),
+                                      [&](const auto& other) { return other.owns(node.address); });
+    TunnelTarget target{{node.address.address, node.tls_port}, node.key};
+    if (contact != known.end() && contact->tls_port != 0) {
+      target.address.port = contact->tls_port;
+      if (!target.key) target.key = contact->key;
+    }
+    add(target);
+  }
+  for (const wire::NodeContact& contact : known)
+    if (const auto address = contact.reachable(have_v4_, have_v6_);
+        address && contact.tls_port != 0)
+      add({{address->address, contact.tls_port}, contact.key});
+  return targets;
+}
+
+// Where others see us from now on. Through a tunnel nobody reaches us straight, and what the node
+// reaches is what we reach.
+void Worker::tell_underlay() {
+  host_->set_shortcuts(settings_.overlay.shortcuts && !transports_->on_tls());
+  if (const TlsUplink* tunnel = transports_->tunnel())
+    host_->network_changed({}, tunnel->welcome().v4, tunnel->welcome().v6);
+  else
+    host_->network_changed(candidates_, have_v4_, have_v6_);
 }
 
 // Networks of this host that no peer's announced address may lie in. Those around the pool itself,
@@ -263,7 +340,10 @@ void Worker::underlay_changed() {
     make_node();
     host_->client().set_entries(entry_nodes(), clock_.now());
   }
-  host_->network_changed(candidates_, have_v4_, have_v6_);
+  const bool was_on_tls = transports_->on_tls();
+  transports_->network_changed();
+  // By UDP again: whoever is told of a change there has said so already.
+  if (!was_on_tls || transports_->on_tls()) tell_underlay();
   visits_->network_changed(have_v4_, have_v6_);
   turn();
 }
@@ -377,7 +457,8 @@ std::vector<std::string> Worker::reload() {
   host_->set_people(directory_of(settings_), allow_of(settings_));
   visits_->set_names(visits_of(settings_));
   names_->set_policy(settings_.policy);
-  host_->set_shortcuts(settings_.overlay.shortcuts);
+  transports_->set_mode(mode_of(settings_.overlay.transport));
+  host_->set_shortcuts(settings_.overlay.shortcuts && !transports_->on_tls());
   if (other_nodes) {
     make_node();
     host_->change_ring(entry_nodes());
@@ -407,6 +488,7 @@ void Worker::run() {
     if (!stopping_) time_jumped(why);
   });
   host_->start();
+  transports_->start();
   start_dns();
   start_control();
   broker_->ready();
@@ -423,7 +505,7 @@ void Worker::stop() {
   stopping_ = true;
   visits_->stop();
   host_->stop();
-  underlay_->flush();
+  transports_->flush();
   state_->rewrite(host_->state_lines() + "clean\n");
   underlay_timer_.expires_after(kStopPatience);
   underlay_timer_.async_wait([this](const boost::system::error_code&) { io_.stop(); });
@@ -437,7 +519,7 @@ void Worker::finish_when_stopped() {
 // After every batch of work: what was gathered leaves, and the timer is set to what comes next.
 void Worker::turn() {
   tun_->flush();
-  underlay_->flush();
+  transports_->flush();
   visit_sockets_->flush();
   if (!stopping_ && state_->wants_rewrite()) state_->rewrite(host_->state_lines());
   finish_when_stopped();
@@ -462,7 +544,7 @@ void Worker::arm() {
 }
 
 void Worker::send(const Endpoint& to, Bytes datagram) {
-  underlay_->send(to, datagram);
+  transports_->send(to, datagram);
 }
 
 void Worker::to_tun(Bytes packet) {

@@ -14,8 +14,8 @@
 #include "proxy/daemon/embedded_node.hh"
 #include "proxy/daemon/names.hh"
 #include "proxy/daemon/state_file.hh"
+#include "proxy/daemon/transports.hh"
 #include "proxy/daemon/tun_io.hh"
-#include "proxy/daemon/underlay.hh"
 #include "proxy/daemon/visit_sockets.hh"
 #include "proxy/platform/broker.hh"
 #include "proxy/platform/netlink.hh"
@@ -58,12 +58,13 @@ class Worker final : public HostIo {
   const std::vector<std::string>& warnings() const { return warnings_; }
   boost::asio::io_context& io() { return io_; }
   const std::vector<Endpoint>& candidates() const { return candidates_; }
+  const Transports& transports() const { return *transports_; }
   bool have_v4() const { return have_v4_; }
   bool have_v6() const { return have_v6_; }
   // Sends what a command caused and sets the timer.
   void after_command() { turn(); }
   std::uint64_t dropped_by_kernel() const {
-    return underlay_->dropped() + tun_->dropped() + visit_sockets_->dropped();
+    return transports_->dropped() + tun_->dropped() + visit_sockets_->dropped();
   }
   // Reads configuration and books again. Throws ConfigError, and nothing has changed then. Returns
   // what is accepted but worth knowing.
@@ -82,6 +83,9 @@ class Worker final : public HostIo {
   void read_underlay();
   void make_node();
   void make_visits();
+  void make_transports();
+  std::vector<TunnelTarget> tunnel_targets() const;
+  void tell_underlay();
   void watch_underlay();
   void underlay_changed();
   void time_jumped(std::string_view why);
@@ -118,6 +122,7 @@ class Worker final : public HostIo {
   bool invited_ = false;  // somebody was told of our own node
   std::unique_ptr<Host> host_;
   std::unique_ptr<Underlay> underlay_;
+  std::unique_ptr<Transports> transports_;
   std::unique_ptr<TunIo> tun_;
   std::unique_ptr<VisitSockets> visit_sockets_;
   std::unique_ptr<Visits> visits_;

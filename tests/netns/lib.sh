@@ -321,6 +321,16 @@ table inet loss {
 EOF
 }
 
+# block_udp ROUTER, unblock_udp ROUTER: a network that lets no UDP through, in either direction.
+block_udp() {
+  in_ns "$1" nft -f - <<'EOF' || fail "blocking UDP at $1"
+table inet noudp {
+  chain forward { type filter hook forward priority -10; meta l4proto udp drop; }
+}
+EOF
+}
+unblock_udp() { in_ns "$1" nft delete table inet noudp; }
+
 # ---- our programs ------------------------------------------------------------------------------
 
 # keygen NAME...: KEY[NAME], and its file at $WORK/NAME.key.
@@ -339,15 +349,16 @@ node_entries() {
     [ "$family" = 4 ] || printf '    <node address="[2001:db8:1::1%s]:5100" key="%s"/>\n' "${n#n}" "${KEY[$n]}"
   done
 }
-# start_node NODE [JOIN]: n1, n2 or n3.
+# start_node NODE [JOIN]: n1, n2 or n3. Those in $TLS_NODES serve TLS as well.
 start_node() {
-  local n=$1 number=${1#n} join=""
+  local n=$1 number=${1#n} join="" tls=""
+  case " ${TLS_NODES:-} " in *" $n "*) tls="tls=\"198.51.100.1$number:443\"" ;; esac
   [ -n "${2:-}" ] && join="<join address=\"198.51.100.1${2#n}:5100\"/>"
   mkdir -p "$WORK/$n"
   cat > "$WORK/$n/node.xml" <<EOF
 <i3-node>
   <identity key="$WORK/$n.key"/>
-  <listen address="198.51.100.1$number:5100"/>
+  <listen address="198.51.100.1$number:5100" $tls/>
   <listen address="[2001:db8:1::1$number]:5100"/>
   $join
 </i3-node>
@@ -372,9 +383,9 @@ start_ring() {
   wait_for 20 "a ring of three" ring_is_whole n1 n2 n3
 }
 # write_proxy HOST [know="b c"] [allow="XML"] [nodes="n1 n2 n3"] [family=4] [pool=10.77.0.0/16]
-#   [shortcuts=yes] [intercept=auto] [policy="XML"] [more="XML"]
+#   [shortcuts=yes] [transport=auto] [intercept=auto] [policy="XML"] [more="XML"]
 write_proxy() {
-  local host=$1 know="" allow="" nodes="n1 n2 n3" family=4 pool="" shortcuts=yes intercept=auto policy="" more="" other
+  local host=$1 know="" allow="" nodes="n1 n2 n3" family=4 pool="" shortcuts=yes transport=auto intercept=auto policy="" more="" other
   shift
   local "$@"
   mkdir -p "$WORK/$host"
@@ -389,7 +400,7 @@ write_proxy() {
   cat > "$WORK/$host/proxy.xml" <<EOF
 <i3-proxy>
   <identity key="$WORK/$host.key"/>
-  <overlay shortcuts="$shortcuts">
+  <overlay shortcuts="$shortcuts" transport="$transport">
 $(node_entries "$family" $nodes)
   </overlay>
   <tun name="i3"/>

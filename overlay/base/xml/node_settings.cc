@@ -82,8 +82,9 @@ std::optional<Endpoint> read_metrics(const XmlElement& root) {
 }
 
 EntryNode read_entry_node(const XmlElement& element, std::vector<std::string>& warnings) {
-  element.expect({"address", "key"});
+  element.expect({"address", "key", "tls-port"});
   EntryNode node{element.required_endpoint("address"), element.key("key")};
+  node.tls_port = static_cast<std::uint16_t>(element.integer_or("tls-port", 1, 65'535, 443));
   if (!node.address.valid() || node.address.address.multicast())
     element.fail_value("address", "is no host's address; write the address of a node");
   if (!node.key)
@@ -145,6 +146,10 @@ NodeSettings node_settings_from(const NodeOptions& options) {
                   "names no host; write the address that others can reach");
     settings.listen[i].advertise = advertised;
   }
+  if (options.tls.size() > options.listen.size())
+    fail_option("--tls", options.tls.back(), "has no --listen that it belongs to");
+  for (std::size_t i = 0; i < options.tls.size(); ++i)
+    settings.listen[i].tls = endpoint_option("--tls", options.tls[i]);
   for (const std::string& text : options.join)
     settings.join.push_back({endpoint_option("--join", text), {}});
   if (!options.state_dir.empty()) {

@@ -57,6 +57,7 @@ NodeSettings parse_node_settings(std::string text, const std::string& file);
 struct NodeOptions {
   std::vector<std::string> listen;
   std::vector<std::string> advertise;
+  std::vector<std::string> tls;  // likewise
   std::vector<std::string> join;
   std::string state_dir;  // empty: /var/lib/i3
 };

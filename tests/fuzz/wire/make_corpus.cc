@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "overlay/wire/hello.hh"
+#include "overlay/wire/tunnel.hh"
 #include "tests/fuzz/wire/node_world.hh"
 
 namespace {
@@ -171,6 +172,28 @@ void hello_family(const Identity& identity, const wire::NodeContact& node) {
   family.add("response", bytes_of(wire::PathResponse{7, *node.v4}));
 }
 
+// Each stream after the byte that says where it is cut.
+void tunnel_family(const wire::NodeContact& node) {
+  const Family family{"wire_tunnel"};
+  const auto stream = [](std::initializer_list<wire::Frame> frames) {
+    std::array<std::uint8_t, 8192> buffer;
+    Writer writer(buffer);
+    writer.u8(100);
+    for (const wire::Frame& frame : frames) wire::write_frame(writer, frame);
+    assert(writer.ok());
+    return Input(writer.written().begin(), writer.written().end());
+  };
+  const Input lookup = bytes_of(wire::Lookup{7, {1, 2}});
+  const Endpoint seen = *Endpoint::parse("[2001:db8::9]:40000");
+  family.add("host", stream({wire::TunnelHello{}, wire::TunnelDatagram{*node.v4, lookup},
+                             wire::TunnelPing{false, 7}}));
+  family.add("node", stream({wire::TunnelWelcome{true, true, seen, node},
+                             wire::TunnelDatagram{*node.v6, lookup}, wire::TunnelPing{true, 7}}));
+  const std::string_view http = "\x10GET / HTTP/1.1\r\n\r\n";
+  family.add("http", Input(http.begin(), http.end()));
+  family.add("too_long", Input{0, 0x08, 0x14, 3, 0, 0});
+}
+
 // Sessions with a node, made by talking to the same world that the target builds.
 void node_family() {
   const Family family{"node_datagram"};
@@ -222,6 +245,7 @@ int main(int count, char** values) {
   ring_family(*world.peer, node);
   carrier_family(*world.peer);
   hello_family(*world.peer, node);
+  tunnel_family(node);
   node_family();
   return 0;
 }
