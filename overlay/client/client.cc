@@ -1,6 +1,6 @@
 #include "overlay/client/client.hh"
 
-#include "overlay/client/placer.hh"
+#include "overlay/client/holder.hh"
 #include "overlay/client/sends.hh"
 #include "overlay/wire/insert.hh"
 
@@ -15,7 +15,10 @@ class Client::State {
       : core{identity, random, log, std::move(options), events},
         entries(core, cache),
         sends(core, entries),
-        placer(core, entries, cache, observations) {}
+        placer(core, entries, cache, observations),
+        holder(core, entries, cache, observations) {
+    core.also_held = [this](const Endpoint& node) { return holder.own_at(node); };
+  }
 
   void on_message(const Endpoint& from, Bytes message, TimePoint now);
   // Tells the host what changed during a call.
@@ -27,6 +30,7 @@ class Client::State {
   Entries entries;
   Sends sends;
   Placer placer;
+  Holder holder;
 
  private:
   void on_probe_reply(const Endpoint& from, Bytes message, TimePoint now);
@@ -83,9 +87,13 @@ void Client::State::on_packet(const Endpoint& from, Bytes message, TimePoint now
     ++core.counters.malformed;
     return;
   }
-  switch (placer.check(packet->target(), from)) {
+  auto delivery = placer.check(packet->target(), from);
+  if (delivery == Placer::Delivery::unknown_id) delivery = holder.check(packet->target(), from);
+  switch (delivery) {
     case Placer::Delivery::accepted:
-      return core.events.on_packet(*packet, from, now);
+      if (packet->id_count == 1) return core.events.on_packet(*packet, from, now);
+      if (!core.events.on_leftover(*packet, from, now)) ++core.counters.leftover;
+      return;
     case Placer::Delivery::unknown_id:
       ++core.counters.unknown_id;
       return;
@@ -136,6 +144,8 @@ void Client::State::on_probe_reply(const Endpoint& from, Bytes message, TimePoin
     if (outcome == Entries::Outcome::became_alive) {
       placer.entry_alive(now);
       placer.on_timer(now);
+      holder.entry_alive(now);
+      holder.on_timer(now);
     }
     return true;
   });
@@ -146,18 +156,25 @@ void Client::State::on_placer_answer(const Endpoint& from, wire::Type type, Byte
   using wire::Type;
   if (type == Type::lookup_reply)
     take<wire::LookupReply>(message, [&](const auto& m) {
-      return placer.on_lookup_reply(from, m, now) || sends.on_lookup_reply(from, m);
+      return placer.on_lookup_reply(from, m, now) || sends.on_lookup_reply(from, m) ||
+             holder.on_lookup_reply(from, m, now);
     });
   else if (type == Type::challenge)
-    take<wire::Challenge>(message,
-                          [&](const auto& m) { return placer.on_challenge(from, m, now); });
+    take<wire::Challenge>(message, [&](const auto& m) {
+      return placer.on_challenge(from, m, now) || holder.on_challenge(from, m, now);
+    });
   else if (type == Type::inserted)
-    take<wire::Inserted>(message, [&](const auto& m) { return placer.on_inserted(from, m, now); });
+    take<wire::Inserted>(message, [&](const auto& m) {
+      return placer.on_inserted(from, m, now) || holder.on_inserted(from, m, now);
+    });
   else if (type == Type::refreshed)
-    take<wire::Refreshed>(message,
-                          [&](const auto& m) { return placer.on_refreshed(from, m, now); });
+    take<wire::Refreshed>(message, [&](const auto& m) {
+      return placer.on_refreshed(from, m, now) || holder.on_refreshed(from, m, now);
+    });
   else
-    take<wire::Refused>(message, [&](const auto& m) { return placer.on_refused(from, m, now); });
+    take<wire::Refused>(message, [&](const auto& m) {
+      return placer.on_refused(from, m, now) || holder.on_refused(from, m, now);
+    });
 }
 
 void Client::State::settle(TimePoint now) {
@@ -212,6 +229,7 @@ void Client::start(TimePoint now, WallTime wall) {
   state_->core.set_wall(now, wall);
   state_->entries.start(now);
   state_->placer.start(now);
+  state_->holder.start(now);
   state_->entries.on_timer(now);
   state_->settle(now);
 }
@@ -223,18 +241,36 @@ void Client::on_message(const Endpoint& from, Bytes message, TimePoint now, Wall
 }
 
 TimePoint Client::next_deadline() const {
-  return std::min(state_->entries.deadline(), state_->placer.deadline());
+  return std::min(
+      {state_->entries.deadline(), state_->placer.deadline(), state_->holder.deadline()});
 }
 
 void Client::on_timer(TimePoint now, WallTime wall) {
   state_->core.set_wall(now, wall);
   state_->entries.on_timer(now);
   state_->placer.on_timer(now);
+  state_->holder.on_timer(now);
   state_->settle(now);
 }
 
 std::uint64_t Client::send_by_id(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now) {
-  return state_->sends.send(id, kind, payload, now);
+  return state_->sends.send({.ids = {&id, 1}, .kind = kind, .payload = payload}, now);
+}
+
+std::uint64_t Client::send(const SendById& packet, TimePoint now) {
+  return state_->sends.send(packet, now);
+}
+
+bool Client::pass_on(const wire::IdPacket& packet, Bytes payload, TimePoint now) {
+  if (packet.id_count < 2 || packet.hop_limit <= 1) return false;
+  SendById onward;
+  onward.ids = std::span(packet.ids).subspan(1, packet.id_count - 1);
+  onward.kind = packet.kind;
+  onward.payload = payload;
+  onward.copies = std::max<std::uint8_t>(packet.copies, 1);
+  onward.hop_limit = static_cast<std::uint8_t>(packet.hop_limit - 1);
+  onward.want_node = false;
+  return state_->sends.send(onward, now) != 0;
 }
 
 void Client::send_returned(const Endpoint& node, const wire::SourceTag& tag, std::uint8_t kind,
@@ -253,6 +289,20 @@ void Client::release(const Id& id, TimePoint now) {
 
 wire::ReturnPath Client::path(const Id& id) const {
   return state_->placer.path(id);
+}
+
+bool Client::hold(const HeldTrigger& trigger, TimePoint now) {
+  if (state_->holder.hold(trigger, now)) return true;
+  ++state_->core.counters.no_room;
+  return false;
+}
+
+void Client::let_go(const Id& id, const PublicKey& owner, TimePoint now) {
+  state_->holder.let_go(id, owner, now);
+}
+
+std::vector<HeldStatus> Client::held() const {
+  return state_->holder.status();
 }
 
 bool Client::ready() const {
@@ -290,6 +340,7 @@ void Client::network_changed(TimePoint now) {
   state_->entries.probe_all(now);
   state_->entries.on_timer(now);
   state_->placer.network_changed(now);
+  state_->holder.network_changed(now);
   state_->settle(now);
 }
 
@@ -315,6 +366,7 @@ void Client::change_ring(std::vector<EntryNode> entries, TimePoint now, WallTime
   auto fresh =
       std::make_unique<State>(old.identity, old.random, old.log, std::move(options), old.events);
   fresh->placer.stay_above(state_->placer.last_sequence());
+  for (const HeldTrigger& held : state_->holder.all()) fresh->holder.hold(held, now);
   fresh->entries.set(fresh->core.options.entries, now);
   state_ = std::move(fresh);
   if (was_ready) state_->core.events.on_ready(false, now);
@@ -328,11 +380,12 @@ void Client::add_entry(EntryNode entry, TimePoint now) {
 void Client::stop(TimePoint now) {
   state_->entries.stop();
   state_->placer.stop(now);
+  state_->holder.stop(now);
   state_->settle(now);
 }
 
 bool Client::stopped() const {
-  return state_->placer.stopped();
+  return state_->placer.stopped() && state_->holder.stopped();
 }
 
 }  // namespace i3

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "overlay/base/keys.hh"
 #include "overlay/base/log.hh"
 #include "overlay/base/time.hh"
+#include "overlay/client/held.hh"
 #include "overlay/client/overlay_access.hh"
 #include "overlay/wire/hello.hh"
 #include "overlay/wire/host_messages.hh"
@@ -31,6 +33,17 @@ struct ClientOptions {
   static constexpr std::size_t kMaxEntries = 32;
 };
 
+// One ID packet. Copied at once where it is sent.
+struct SendById {
+  std::span<const Id> ids;  // 1 to wire::kMaxStack; the first routes it
+  std::uint8_t kind = 0;
+  Bytes payload;
+  std::uint8_t copies = wire::kDefaultCopies;   // how many targets it may reach
+  std::uint8_t hop_limit = wire::kDefaultHops;  // less where it came from another host
+  bool nearest = false;   // copies go to the nearest triggers, not to all rows of one ID
+  bool want_node = true;  // without, no answer is awaited
+};
+
 // What a Client tells its host. None of these may destroy the Client. `send` may not call it
 // back; from all others every method of Client may be called.
 class ClientEvents {
@@ -40,6 +53,11 @@ class ClientEvents {
   virtual void send(const Endpoint& to, Bytes message) = 0;
   // An ID packet for one of our triggers, from a node that holds, held or may hold it.
   virtual void on_packet(const wire::IdPacket& packet, const Endpoint& node, TimePoint now) = 0;
+  // The same with IDs left over: this host is a stop on the packet's way, and Client::pass_on sends
+  // it on. False: not a service of this host, and the packet is dropped and counted.
+  virtual bool on_leftover(const wire::IdPacket&, const Endpoint& /*node*/, TimePoint) {
+    return false;
+  }
   // A session message along a source tag, from a node that we sent an ID packet to.
   virtual void on_returned(std::uint8_t kind, Bytes payload, const Endpoint& node,
                            TimePoint now) = 0;
@@ -101,6 +119,7 @@ struct ClientCounters {
   std::uint64_t bad_signature = 0;     // of a probe's answer
   std::uint64_t wrong_key = 0;         // a node that is not who it should be
   std::uint64_t no_node = 0;           // a send without any node to send to
+  std::uint64_t leftover = 0;          // a packet to be passed on that nobody here took
   std::uint64_t too_long = 0;          // a payload that fits no message
   std::uint64_t no_room = 0;           // take_private beyond kMaxTriggers
   std::uint64_t unanswered_sends = 0;  // outstanding sends forgotten without an answer
@@ -114,6 +133,7 @@ struct ClientCounters {
 class Client final : public OverlayAccess {
  public:
   static constexpr std::size_t kMaxTriggers = 4096;
+  static constexpr std::size_t kMaxHeld = 64;
 
   // All references must outlive the Client. Nothing is sent before start().
   Client(const Identity& identity, Random& random, Log& log, ClientOptions options,
@@ -137,6 +157,11 @@ class Client final : public OverlayAccess {
   // the best entry node; a repeat that found no answer takes another way. Returns the nonce of its
   // answers; 0 if nothing could be sent. Sending again is the caller's affair.
   std::uint64_t send_by_id(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now) override;
+  // The same with all that an ID packet can say.
+  std::uint64_t send(const SendById& packet, TimePoint now);
+  // Sends a packet with IDs left over on to the next of them; `payload` is what this host made of
+  // it. False at the end of its hop limit, or with no ID left.
+  bool pass_on(const wire::IdPacket& packet, Bytes payload, TimePoint now);
   // Answers an ID packet that `node` delivered with that tag.
   void send_returned(const Endpoint& node, const wire::SourceTag& tag, std::uint8_t kind,
                      Bytes payload) override;
@@ -149,6 +174,12 @@ class Client final : public OverlayAccess {
   void release(const Id& id, TimePoint now) override;
   // Where the trigger stands now; no nodes if it does not.
   wire::ReturnPath path(const Id& id) const override;
+
+  // Keeps a trigger beside the host's own addresses until let_go: a place in a group, or an ID that
+  // leads to others. Replaces what is held of the same ID and owner. False beyond kMaxHeld.
+  bool hold(const HeldTrigger& trigger, TimePoint now);
+  void let_go(const Id& id, const PublicKey& owner, TimePoint now);
+  std::vector<HeldStatus> held() const;
 
   bool ready() const override;  // at least one public trigger stands
   std::vector<EntryStatus> nodes() const;

@@ -1,6 +1,8 @@
 // Owns what the parts of one client share: who it is, its settings, sending, and its counters.
 #pragma once
 
+#include <functional>
+
 #include "overlay/client/client.hh"
 
 namespace i3::client {
@@ -37,6 +39,8 @@ struct Core {
   ClientOptions options;
   ClientEvents& events;
   ClientCounters counters{};
+  // How many rows under our own key a node holds beside the placer's: its refreshes count them too.
+  std::function<std::size_t(const Endpoint&)> also_held = {};
   TimePoint wall_read{};
   WallTime wall_base = 0;
 

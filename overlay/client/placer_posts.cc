@@ -231,6 +231,7 @@ Keeper::Count Placer::count_at(const Endpoint& address) const {
     if (placement->maybe_stored) ++count.most;
     count.wanted = count.wanted || counts || (placement->busy && post->active());
   }
+  if (core_.also_held) count.most += core_.also_held(address);
   return count;
 }
 

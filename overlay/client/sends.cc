@@ -94,23 +94,29 @@ bool Sends::on_lookup_reply(const Endpoint& from, const wire::LookupReply& reply
   return true;
 }
 
-std::uint64_t Sends::send(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now) {
-  const auto to = way(id, now);
+std::uint64_t Sends::send(const SendById& sending, TimePoint now) {
+  const std::size_t count = sending.ids.size();
+  if (count == 0 || count > wire::kMaxStack ||
+      sending.payload.size() > wire::kMaxMessage - wire::id_packet_size(count)) {
+    ++core_.counters.too_long;
+    return 0;
+  }
+  const auto to = way(sending.ids.front(), now);
   if (!to) {
     ++core_.counters.no_node;
     return 0;
   }
   wire::IdPacket packet;
-  packet.kind = kind;
-  packet.flags = wire::IdPacket::kWantNode;
+  packet.kind = sending.kind;
+  packet.flags = static_cast<std::uint8_t>((sending.want_node ? wire::IdPacket::kWantNode : 0) |
+                                           (sending.nearest ? wire::IdPacket::kNearest : 0));
+  packet.copies = sending.copies;
+  packet.hop_limit = sending.hop_limit;
   packet.nonce = core_.nonce();
-  packet.ids[0] = id;
-  packet.payload = payload;
-  if (payload.size() > wire::kMaxMessage - wire::id_packet_size(1)) {
-    ++core_.counters.too_long;
-    return 0;
-  }
-  remember(packet.nonce, {id, *to, now}, now);
+  packet.id_count = count;
+  std::copy(sending.ids.begin(), sending.ids.end(), packet.ids.begin());
+  packet.payload = sending.payload;
+  if (sending.want_node) remember(packet.nonce, {sending.ids.front(), *to, now}, now);
   core_.send(*to, packet);
   return packet.nonce;
 }

@@ -48,7 +48,8 @@ class Sends {
 
   Sends(Core& core, Entries& entries) : core_(core), entries_(entries) {}
 
-  std::uint64_t send(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now);
+  // Returns the packet's nonce; 0 if nothing could be sent.
+  std::uint64_t send(const SendById& sending, TimePoint now);
   // True if this answers a send of ours and came from the node that was asked.
   bool on_forwarded(const Endpoint& from, const wire::Forwarded& forwarded, TimePoint now);
   bool on_not_present(const Endpoint& from, const wire::NotPresent& absent, TimePoint now);

@@ -75,20 +75,27 @@ void NodeCore::on_forward(const wire::NodeContact& sender, Bytes body, std::size
   route(std::move(packet), now);
 }
 
-// 1 rows here, whoever owns the ID  2 ours, but not present  3 to the next node
+// 1 rows here, whoever owns the ID, but a group's only at its owner  2 ours, but not present
+// 3 to the next node
 void NodeCore::route(Packet packet, TimePoint now) {
-  const auto matches = triggers_.match(packet.ids.target(), packet.ids.copies, now);
-  if (!matches.empty()) return deliver_all(packet, matches, now);
+  const bool nearest = (packet.ids.flags & wire::IdPacket::kNearest) != 0;
+  const auto matches = nearest ? triggers_.nearest(packet.ids.target(), packet.ids.copies, now)
+                               : triggers_.match(packet.ids.target(), packet.ids.copies, now);
+  // A replica of a group's ID on the way may know a part of its members only: the owner decides.
+  const bool whole = !matches.empty() && (packet.handed || !matches.front().delegated);
+  if (whole) return deliver_all(packet, matches, now);
   if (packet.handed) return hand_over(std::move(packet), *packet.handed, now);
   const RingId position = packet.ids.target().ring();
   const auto next = chord_->route(position, packet.sender, now);
   switch (next.kind) {
     case Chord::Route::Kind::none:
+      if (!matches.empty()) return deliver_all(packet, matches, now);
       return counters_.add("packet_no_route");
     case Chord::Route::Kind::next:
       if (packet.ids.hop_limit <= 1) return counters_.add("hop_limit");
       return forward(packet, next.next, static_cast<std::uint8_t>(packet.ids.hop_limit - 1), now);
     case Chord::Route::Kind::self:
+      if (!matches.empty()) return deliver_all(packet, matches, now);
       return hand_over(std::move(packet), kHandOvers, now);
   }
 }
@@ -142,10 +149,7 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
     }
     wire::IdPacket out = packet.ids;
     if (match.target) {
-      if (out.id_count > 1) {
-        std::copy(out.ids.begin() + 1, out.ids.end(), out.ids.begin());
-        --out.id_count;
-      }
+      // The ID that matched stays in front: it tells the host which of its triggers this is for.
       out.flags = wire::IdPacket::kDelivered;
       out.copies = share;
       out.tag = tag;

@@ -20,10 +20,7 @@ bool plausible(const wire::Insert& insert, WallTime wall) {
   if (owner_prefix(insert.owner, insert.salt).ring() != insert.id.ring()) return false;
   if (insert.delegation) {
     const wire::Delegation& delegation = *insert.delegation;
-    // No suffix rule is defined yet (docs/protocol-overlay.md): only delegations of the whole
-    // prefix exist.
-    if (delegation.salt != insert.salt || delegation.expiry <= wall || delegation.suffix_bits != 0)
-      return false;
+    if (delegation.expiry <= wall || !delegation.covers(insert.id)) return false;
   }
   for (const wire::Consent& consent : insert.stack)
     if (consent.expiry <= wall ||

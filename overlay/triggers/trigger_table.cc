@@ -107,21 +107,24 @@ Duration TriggerTable::extend(std::uint32_t slot, TimePoint granted, TimePoint n
   return row.expiry - now;
 }
 
+void TriggerTable::collect(std::uint32_t slot, bool exact_too, std::size_t most, TimePoint now) {
+  for (; slot != kNone && matches_.size() < most; slot = cold_[slot].next_same_id) {
+    const Cold& row = cold_[slot];
+    if (hot_[slot].expiry <= now || (row.exact && !exact_too)) continue;
+    if (row.stack != kNone && stacks_[row.stack].suspended_until > now) continue;
+    const Group& group = groups_[row.group];
+    const bool delegated = group.owner != group.member;
+    if (row.stack == kNone)
+      matches_.push_back({slot, &row.id, &hot_[slot].observed, {}, delegated});
+    else
+      matches_.push_back({slot, &row.id, nullptr, stacks_[row.stack].span(), delegated});
+  }
+}
+
 std::span<const TriggerTable::Match> TriggerTable::match(const Id& id, std::size_t most,
                                                          TimePoint now) {
   matches_.clear();
-  auto collect = [&](std::uint32_t slot, bool any) {
-    for (; slot != kNone && matches_.size() < most; slot = cold_[slot].next_same_id) {
-      const Cold& row = cold_[slot];
-      if (hot_[slot].expiry <= now || (row.exact && !any)) continue;
-      if (row.stack != kNone && stacks_[row.stack].suspended_until > now) continue;
-      if (row.stack == kNone)
-        matches_.push_back({slot, &row.id, &hot_[slot].observed, {}});
-      else
-        matches_.push_back({slot, &row.id, nullptr, stacks_[row.stack].span()});
-    }
-  };
-  collect(first_of(id), true);
+  collect(first_of(id), true, most, now);
   if (!matches_.empty() || inexact_.empty()) return matches_;
   expire(now);
   // Sorted as numbers, the ID with the longest common prefix is a neighbour.
@@ -136,7 +139,27 @@ std::span<const TriggerTable::Match> TriggerTable::match(const Id& id, std::size
   };
   if (after != inexact_.end()) consider(after->first);
   if (after != inexact_.begin()) consider(std::prev(after)->first);
-  if (best) collect(first_of(*best), false);
+  if (best) collect(first_of(*best), false, most, now);
+  return matches_;
+}
+
+// Sorted as numbers, common prefixes grow shorter in both directions.
+std::span<const TriggerTable::Match> TriggerTable::nearest(const Id& id, std::size_t most,
+                                                           TimePoint now) {
+  matches_.clear();
+  expire(now);
+  auto after = inexact_.lower_bound(id);
+  auto before = after;
+  while (matches_.size() < most) {
+    const unsigned up = after == inexact_.end() ? 0 : after->first.common_prefix(id);
+    const unsigned down =
+        before == inexact_.begin() ? 0 : std::prev(before)->first.common_prefix(id);
+    if (std::max(up, down) < Id::kMinimumMatch) break;
+    if (up >= down)
+      collect(first_of((after++)->first), false, most, now);
+    else
+      collect(first_of((--before)->first), false, most, now);
+  }
   return matches_;
 }
 

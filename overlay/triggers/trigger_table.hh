@@ -85,10 +85,14 @@ class TriggerTable {
     const Id* id = nullptr;
     const Endpoint* target = nullptr;  // null for a stack
     std::span<const Id> stack;
+    bool delegated = false;  // a group's: a node that does not own the ID may lack other members
   };
   // The rows with this very ID; where there are none, those with the one ID, among the rows that
   // are not exact, that shares the most leading bits, at least Id::kMinimumMatch. At most `most`.
   std::span<const Match> match(const Id& id, std::size_t most, TimePoint now);
+  // The rows that are not exact and share at least Id::kMinimumMatch bits, those with the most
+  // leading bits in common first: where match() gives the nearest, this gives the nearest few.
+  std::span<const Match> nearest(const Id& id, std::size_t most, TimePoint now);
 
   // False if the row's packet rate is used up; counts this packet if not.
   bool within_rate(std::uint32_t slot, TimePoint now);
@@ -235,6 +239,8 @@ class TriggerTable {
   wire::Label label_of(std::uint32_t slot) const;
   Duration extend(std::uint32_t slot, TimePoint granted, TimePoint now, WallTime wall);
   bool take_token(Hot& row, TimePoint now);
+  // Adds the live rows of one ID, from `slot` on, to matches_; exact ones only with `exact_too`.
+  void collect(std::uint32_t slot, bool exact_too, std::size_t most, TimePoint now);
 
   TriggerLimits limits_;
   SecretHash hash_;

@@ -15,11 +15,20 @@ auto with_signed_bytes(std::string_view domain, Fill fill) {
                                    buffer.begin() + static_cast<std::ptrdiff_t>(writer.size()));
 }
 
+// As `suffix` but zero beyond its first `bits` bits.
+Suffix cut(Suffix suffix, unsigned bits) {
+  for (unsigned i = 0; i < suffix.size(); ++i) {
+    const unsigned kept = bits > 8 * i ? std::min(bits - 8 * i, 8u) : 0;
+    suffix[i] = static_cast<std::uint8_t>(suffix[i] & ~(0xffu >> kept));
+  }
+  return suffix;
+}
+
 auto delegation_bytes(const Delegation& delegation) {
-  return with_signed_bytes<64>("i3 delegation v1", [&](Writer& writer) {
+  return with_signed_bytes<96>("i3 delegation v1", [&](Writer& writer) {
     delegation.member.write(writer);
     writer.u8(delegation.suffix_bits);
-    writer.u32(delegation.salt);
+    writer.bytes(delegation.suffix);
     writer.u64(delegation.expiry);
   });
 }
@@ -46,26 +55,30 @@ Delegation Delegation::read(Reader& reader) {
   Delegation delegation;
   delegation.member = PublicKey::read(reader);
   delegation.suffix_bits = reader.u8();
-  delegation.salt = reader.u32();
+  delegation.suffix = reader.array<16>();
   delegation.expiry = reader.u64();
   delegation.signature = reader.array<64>();
-  if (delegation.suffix_bits > 128) reader.fail();
+  if (delegation.suffix_bits > 128 ||
+      cut(delegation.suffix, delegation.suffix_bits) != delegation.suffix)
+    reader.fail();
   return delegation;
 }
 
 void Delegation::write(Writer& writer) const {
   member.write(writer);
   writer.u8(suffix_bits);
-  writer.u32(salt);
+  writer.bytes(suffix);
   writer.u64(expiry);
   writer.bytes(signature);
 }
 
-Delegation Delegation::issue(const Identity& owner, const PublicKey& member, std::uint32_t salt,
-                             std::uint64_t expiry) {
+Delegation Delegation::issue(const Identity& owner, const PublicKey& member, std::uint64_t expiry,
+                             std::uint8_t suffix_bits, Suffix suffix) {
+  assert(suffix_bits <= 128);
   Delegation delegation;
   delegation.member = member;
-  delegation.salt = salt;
+  delegation.suffix_bits = suffix_bits;
+  delegation.suffix = cut(suffix, suffix_bits);
   delegation.expiry = expiry;
   delegation.signature = owner.sign(delegation_bytes(delegation));
   return delegation;
@@ -73,6 +86,12 @@ Delegation Delegation::issue(const Identity& owner, const PublicKey& member, std
 
 bool Delegation::valid(const PublicKey& owner, std::uint64_t wall) const {
   return wall < expiry && owner.verify(delegation_bytes(*this), signature);
+}
+
+bool Delegation::covers(const Id& id) const {
+  Suffix own;
+  std::copy(id.bytes.begin() + 16, id.bytes.end(), own.begin());
+  return cut(own, suffix_bits) == suffix;
 }
 
 Consent Consent::read(Reader& reader) {

@@ -7,22 +7,29 @@ namespace i3::wire {
 
 using Cookie = std::array<std::uint8_t, 16>;
 
-// A group's word that a member may hold triggers under its prefix:
-//  member 32 | suffix bits 1 (how many bits after the first 128 are fixed to the trigger's own) |
-//  salt 4 | expiry 8 (wall, ns) | signature 64 by the owner over "i3 delegation v1" || the rest
+// The last 128 bits of an ID.
+using Suffix = std::array<std::uint8_t, 16>;
+
+// A group's word that a member may hold triggers under its prefixes, whatever their salt:
+//  member 32 | suffix bits 1 (0 to 128) | suffix 16 (zero beyond those bits) | expiry 8 (wall, ns)
+//  | signature 64 by the owner over "i3 delegation v1" || the rest
+// The first `suffix_bits` bits of the trigger ID's last 128 are those of `suffix`.
 struct Delegation {
-  static constexpr std::size_t kSize = 32 + 1 + 4 + 8 + 64;
+  static constexpr std::size_t kSize = 32 + 1 + 16 + 8 + 64;
   PublicKey member;
   std::uint8_t suffix_bits = 0;
-  std::uint32_t salt = 0;
+  Suffix suffix{};
   std::uint64_t expiry = 0;
   Signature signature{};
 
   static Delegation read(Reader& reader);
   void write(Writer& writer) const;
-  static Delegation issue(const Identity& owner, const PublicKey& member, std::uint32_t salt,
-                          std::uint64_t expiry);
+  // `suffix` beyond the first `suffix_bits` (at most 128) is taken as zero.
+  static Delegation issue(const Identity& owner, const PublicKey& member, std::uint64_t expiry,
+                          std::uint8_t suffix_bits = 0, Suffix suffix = {});
   bool valid(const PublicKey& owner, std::uint64_t wall) const;
+  // Whether it speaks of that ID, as far as the last 128 bits say.
+  bool covers(const Id& id) const;
   bool operator==(const Delegation&) const = default;
 };
 
@@ -47,7 +54,7 @@ struct Consent {
 
 //  header (flags: exact bit 0, remove bit 1, delegation bit 2, stack bit 3, proof bit 4)
 //  | nonce 8 | ID 32 | owner 32 | salt 4 | sequence 8 | lifetime 4 (ms) | packets a second 4 (0: no
-//  limit) | delegation 109, if any | count 1 and that many consents 140 (1 to 4), if a stack |
+//  limit) | delegation 121, if any | count 1 and that many consents 140 (1 to 4), if a stack |
 //  cookie 16 | signature 64
 // The target is the address the node observed, or with `stack` the consents' IDs in order. Without
 // `proof` cookie and signature are zero and the answer is a challenge. The signature is the

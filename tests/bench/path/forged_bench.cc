@@ -37,7 +37,7 @@ class Battle {
       other.id = public_id(alice_->key());
       taken_.push_back(proof(other, *mallory_, kThief, kThief, kNode));
       other = insertion(*alice_, 0, 1'000'000 + i);
-      other.delegation = wire::Delegation::issue(*mallory_, mallory_->key(), 0, kLater);
+      other.delegation = wire::Delegation::issue(*mallory_, mallory_->key(), kLater);
       delegated_.push_back(proof(other, *mallory_, kThief, kThief, kNode));
       other = insertion(*mallory_, 0, 1'000'000 + i);
       other.stack = {

@@ -100,7 +100,7 @@ void insert_family(const Identity& identity, const wire::NodeContact& node) {
   const Family family{"wire_insert"};
   wire::Insert insert = insertion(identity);
   family.add("question", bytes_of(insert));
-  insert.delegation = wire::Delegation::issue(identity, identity.key(), 0, 5);
+  insert.delegation = wire::Delegation::issue(identity, identity.key(), 5, 3, {0xa0});
   insert.stack = {wire::Consent::issue(identity, insert.id, 0, insert.id, 5)};
   family.add("proof", written([&](Writer& writer) {
                insert.write_proof(writer, identity, {9}, *node.v4, {1, 2});

@@ -113,7 +113,7 @@ TEST_CASE("of several targets only the dead one is suspended, and the sender hea
   SimNode& owner = bench.owner(dead.id);
   REQUIRE(group.insert(owner, dead));
   wire::Insert alive = group.trigger(0);
-  alive.delegation = wire::Delegation::issue(*group.identity, member.identity->key(), 0, kForEver);
+  alive.delegation = wire::Delegation::issue(*group.identity, member.identity->key(), kForEver);
   REQUIRE(member.insert(owner, alive));
   member.clear();
   for (int i = 0; i < 3; ++i) {
@@ -183,8 +183,7 @@ TEST_CASE("a tree of triggers makes no more copies than the packet's budget") {
     row.owner = group.identity->key();
     row.id = owner_prefix(row.owner, row.salt);
     row.sequence = ++host.sequence;
-    row.delegation =
-        wire::Delegation::issue(*group.identity, host.identity->key(), row.salt, kForEver);
+    row.delegation = wire::Delegation::issue(*group.identity, host.identity->key(), kForEver);
     return row;
   };
   const Id root = owner_prefix(group.identity->key(), 0);

@@ -216,23 +216,65 @@ TEST_CASE("a node that may not verify now answers nothing and stores nothing") {
 TEST_CASE("a member inserts under its group's prefix with a delegation, and only then") {
   Bench bench;
   auto insert = bench.insertion(*bench.alice);
-  insert.delegation = wire::Delegation::issue(*bench.alice, bench.mallory->key(), 0, kLater);
+  insert.delegation = wire::Delegation::issue(*bench.alice, bench.mallory->key(), kLater);
   CHECK(bench.inserted(bench.offer(bench.proof(insert, *bench.mallory, kThief), kThief)));
   insert.sequence = 2;
   CHECK(bench.refused(bench.offer(bench.proof(insert, *bench.alice, kHome), kHome),
                       wire::Refusal::bad_proof));
 }
 
-TEST_CASE("a delegation that ran out, of another salt, or that nobody signed is refused") {
+TEST_CASE("a delegation that ran out, or that the group did not sign, is refused") {
   Bench bench;
   auto insert = bench.insertion(*bench.alice);
-  insert.delegation = wire::Delegation::issue(*bench.alice, bench.mallory->key(), 0, kWall - 1);
+  insert.delegation = wire::Delegation::issue(*bench.alice, bench.mallory->key(), kWall - 1);
   CHECK(bench.refused(bench.offer(bench.proof(insert, *bench.mallory, kThief), kThief),
                       wire::Refusal::bad_proof));
-  insert.delegation = wire::Delegation::issue(*bench.alice, bench.mallory->key(), 1, kLater);
+  insert.delegation = wire::Delegation::issue(*bench.mallory, bench.mallory->key(), kLater);
   CHECK(bench.refused(bench.offer(bench.proof(insert, *bench.mallory, kThief), kThief),
                       wire::Refusal::bad_proof));
-  insert.delegation = wire::Delegation::issue(*bench.mallory, bench.mallory->key(), 0, kLater);
+}
+
+TEST_CASE("a delegation opens IDs that begin with its suffix bits, under any salt, and no others") {
+  Bench bench;
+  const auto offer = [&](std::uint32_t salt, wire::Suffix at, std::uint8_t bits, wire::Suffix given,
+                         std::uint64_t sequence) {
+    auto insert = bench.insertion(*bench.alice, sequence, salt);
+    std::copy(at.begin(), at.end(), insert.id.bytes.begin() + 16);
+    insert.delegation =
+        wire::Delegation::issue(*bench.alice, bench.mallory->key(), kLater, bits, given);
+    return bench.offer(bench.proof(insert, *bench.mallory, kThief), kThief);
+  };
+  CHECK(bench.inserted(offer(0, {0xb7}, 3, {0xa0}, 1)));
+  CHECK(bench.inserted(offer(7, {0xb0}, 4, {0xbf}, 3)));  // bits beyond the fourth do not count
+  CHECK(bench.refused(offer(0, {0xc0}, 3, {0xa0}, 4), wire::Refusal::bad_proof));
+  CHECK(bench.refused(offer(0, {0x20}, 1, {0x80}, 5), wire::Refusal::bad_proof));
+  const wire::Suffix whole{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  CHECK(bench.inserted(offer(0, whole, 128, whole, 6)));
+  wire::Suffix last = whole;
+  last[15] ^= 1;
+  CHECK(bench.refused(offer(0, last, 128, whole, 7), wire::Refusal::bad_proof));
+  CHECK(bench.inserted(offer(0, last, 127, whole, 8)));
+}
+
+TEST_CASE("more suffix bits than there are, or bits set beyond them, are malformed") {
+  Bench bench;
+  auto insert = bench.insertion(*bench.alice);
+  insert.delegation =
+      wire::Delegation::issue(*bench.alice, bench.mallory->key(), kLater, 9, {0xa0, 0x80});
+  CHECK(wire::Insert::parse(bench.unsigned_form(insert)));
+  insert.delegation->suffix_bits = 8;
+  CHECK(!wire::Insert::parse(bench.unsigned_form(insert)));
+  insert.delegation->suffix_bits = 129;
+  CHECK(!wire::Insert::parse(bench.unsigned_form(insert)));
+}
+
+TEST_CASE("a delegation of one ID cannot be stretched to another by changing its bits") {
+  Bench bench;
+  auto insert = bench.insertion(*bench.alice);
+  insert.delegation =
+      wire::Delegation::issue(*bench.alice, bench.mallory->key(), kLater, 4, {0xf0});
+  insert.delegation->suffix_bits = 0;
+  insert.delegation->suffix = {};
   CHECK(bench.refused(bench.offer(bench.proof(insert, *bench.mallory, kThief), kThief),
                       wire::Refusal::bad_proof));
 }
