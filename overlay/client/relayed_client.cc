@@ -176,6 +176,7 @@ void RelayedClient::change(Relay relay, TimePoint now) {
   relay_ = std::move(relay);
   new_trigger();
   asked_.clear();
+  way_ = {};
   sequence_ = 0;
   told_ = false;
   ask(now);
@@ -245,13 +246,45 @@ std::uint64_t RelayedClient::send_by_id(const Id& id, std::uint8_t kind, Bytes p
   // Only who meets somebody waits for a word on it.
   const bool transport = kind == 0;
   if (!transport) packet.flags = wire::IdPacket::kWantNode;
+  if (transport && send_by_way(packet, now)) return packet.nonce;
   if (!send(packet)) return 0;
+  counters_.by_id += transport ? 1 : 0;
   if (transport) return packet.nonce;
   while (!asked_.empty() &&
          (asked_.size() >= kMaxAsked || now - asked_.front().at >= kAnswerWithin))
     asked_.pop_front();
   asked_.push_back({packet.nonce, id, now});
   return packet.nonce;
+}
+
+// Label and all, the way is the relay's own: it is asked for by ID packets, and again now and then.
+bool RelayedClient::send_by_way(wire::IdPacket& packet, TimePoint now) {
+  if (way_.id != packet.target()) way_ = {packet.target(), {}, {}, {}, 0};
+  const bool known = !way_.label.none() && now < way_.until;
+  if (now >= way_.next_ask) {
+    way_.nonce = packet.nonce;
+    way_.next_ask = now + kAskWayAgain;
+    packet.flags |= wire::IdPacket::kWantWay;
+    return false;
+  }
+  const auto to = address();
+  if (!known || !to) return false;
+  std::array<std::uint8_t, wire::kMaxMessage> buffer;
+  Writer writer(buffer);
+  wire::Labelled::write_front(writer, packet.kind, way_.label);
+  writer.bytes(packet.payload);
+  if (!writer.ok()) return false;
+  ++counters_.by_way;
+  events_.send(*to, writer.written());
+  return true;
+}
+
+bool RelayedClient::on_way(const wire::Way& way, TimePoint now) {
+  if (way_.nonce == 0 || way.nonce != way_.nonce || way.id != way_.id) return false;
+  way_.label = way.label;
+  way_.until = now + kWayLifetime;
+  way_.next_ask = now + kAskWayAfter;
+  return true;
 }
 
 void RelayedClient::send_returned(const Endpoint&, const wire::SourceTag& tag, std::uint8_t kind,
@@ -310,6 +343,14 @@ void RelayedClient::on_message(const Endpoint& from, Bytes message, TimePoint no
       return take<wire::Forwarded>(message, [&](const wire::Forwarded& forwarded) {
         if (!asked_for(forwarded.nonce, forwarded.id, now)) return false;
         events_.on_forwarded(forwarded.nonce, forwarded, now);
+        return true;
+      });
+    case Type::way:
+      return take<wire::Way>(message, [&](const wire::Way& way) { return on_way(way, now); });
+    case Type::no_label:
+      return take<wire::NoLabel>(message, [&](const wire::NoLabel& absent) {
+        if (way_.label.none() || !(absent.label == way_.label)) return false;
+        way_ = {};
         return true;
       });
     case Type::not_present:

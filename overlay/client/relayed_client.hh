@@ -38,6 +38,7 @@ struct RelayedCounters {
   std::uint64_t too_long = 0;         // a payload that fits no message
   std::uint64_t no_room = 0;          // a second private trigger
   std::uint64_t inserts = 0, refreshes = 0, relays_lost = 0;
+  std::uint64_t by_id = 0, by_way = 0;  // transport packets
 };
 
 // Sends to its relay and to nobody else, whatever anybody says: no look-ups, no probes, no labels
@@ -52,6 +53,9 @@ class RelayedClient final : public OverlayAccess {
   static constexpr Duration kAnswerWithin = std::chrono::seconds(10);
   static constexpr Duration kRefreshApart = std::chrono::milliseconds(500);
   static constexpr Duration kCookieLifetime = std::chrono::seconds(55);
+  static constexpr Duration kWayLifetime = std::chrono::seconds(25);
+  static constexpr Duration kAskWayAfter = std::chrono::seconds(10);
+  static constexpr Duration kAskWayAgain = std::chrono::milliseconds(500);
 
   // The references outlive it. Nothing is sent before start().
   RelayedClient(Relay relay, Random& random, Log& log, RelayedOptions options,
@@ -89,6 +93,14 @@ class RelayedClient final : public OverlayAccess {
 
  private:
   enum class Step { idle, asking, proving, standing, lost, stopped };
+  // What the relay passes on under a label of its own: the ID that transport goes to.
+  struct Way {
+    Id id;
+    wire::Label label;     // zero: none yet
+    TimePoint until{};     // the relay may have forgotten it from then on
+    TimePoint next_ask{};  // by an ID packet
+    std::uint64_t nonce = 0;
+  };
   struct Asked {
     std::uint64_t nonce;
     Id id;
@@ -111,6 +123,9 @@ class RelayedClient final : public OverlayAccess {
   bool on_inserted(const wire::Inserted& inserted, TimePoint now);
   bool on_refreshed(const wire::Refreshed& refreshed, TimePoint now);
   bool on_refused(const wire::Refused& refused, TimePoint now);
+  // True if the packet left under the way's label; else `packet` asks for one, if it is time.
+  bool send_by_way(wire::IdPacket& packet, TimePoint now);
+  bool on_way(const wire::Way& way, TimePoint now);
   bool asked_for(std::uint64_t nonce, const Id& id, TimePoint now);
   void on_packet(Bytes message, TimePoint now);
 
@@ -135,6 +150,7 @@ class RelayedClient final : public OverlayAccess {
   TimePoint proof_until_{};
   std::array<std::uint8_t, 16> token_{};
   std::uint32_t lifetime_ms_ = 0;
+  Way way_;
   std::deque<Asked> asked_;  // at most kMaxAsked, oldest first
 };
 

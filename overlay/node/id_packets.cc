@@ -171,6 +171,10 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
   if (packet.ids.flags & wire::IdPacket::kWantNode)
     tell_source(packet,
                 wire::Forwarded{packet.ids.nonce, count, packet.ids.target(), chord_->self()}, now);
+  if ((packet.ids.flags & wire::IdPacket::kWantWay) && count == 1 && matches[0].target)
+    tell_source(
+        packet,
+        wire::Way{packet.ids.nonce, packet.ids.target(), triggers_.label_of(matches[0].slot)}, now);
   // Only now: routing may change the table that `matches` borrows from.
   for (const Onward& next : onward) {
     if (packet.ids.hop_limit <= 1) {
@@ -222,15 +226,36 @@ void NodeCore::tell_source(const Packet& packet, const Message& message, TimePoi
 }
 
 // To a host that entered the overlay here; nobody else was told its address.
-void NodeCore::on_reply(Bytes body, TimePoint now) {
+void NodeCore::on_reply(const Endpoint& from, const wire::NodeContact& sender, Bytes body,
+                        TimePoint now) {
   const auto reply = wire::ReplyBody::parse(body);
   const auto header = reply ? wire::Header::parse(reply->message) : std::nullopt;
   if (!header) return counters_.add("ring_malformed");
   const bool allowed = header->type == wire::Type::forwarded ||
-                       header->type == wire::Type::not_present ||
+                       header->type == wire::Type::not_present || header->type == wire::Type::way ||
                        header->type == wire::Type::returned;
   if (!allowed) return counters_.add("reply_wrong_type");
+  if (header->type == wire::Type::way) return open_passage(from, sender, *reply, now);
   answer_arrived(reply->origin, reply->message, now);
+}
+
+// The host is told a label of ours, so that it need not send to the other node itself.
+void NodeCore::open_passage(const Endpoint& from, const wire::NodeContact& sender,
+                            const wire::ReplyBody& reply, TimePoint now) {
+  auto way = wire::Way::parse(reply.message);
+  if (!way || !sender.owns(from) || way->label.none() || Passages::names(way->label))
+    return counters_.add("ring_malformed");
+  const ReturnTable::Way* source = returns_.find(reply.origin, now);
+  if (!source || source->step || !source->source.direct())
+    return counters_.add("reply_unknown_origin");
+  const Endpoint host = source->source.host;
+  if (!returns_.spend(reply.origin, reply.message.size(), now))
+    return counters_.add("answer_too_long");
+  const auto label = passages_.open(host, {from, way->label}, now);
+  if (!label) return counters_.add("passages_full");
+  counters_.add("passages_opened");
+  way->label = *label;
+  answer(host, *way);
 }
 
 // A receiver answers along the tag that we stamped.

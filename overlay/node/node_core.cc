@@ -13,6 +13,7 @@ NodeCore::NodeCore(NodeCoreSettings settings, const Identity& identity, Random& 
       admission_(triggers_, random),
       link_(identity, settings_.operator_key, settings_.membership),
       returns_(random, settings_.most_returns),
+      passages_(random, settings_.most_passages),
       limits_(settings_.sources) {
   settings_.contact.key = identity.key();
 }
@@ -73,6 +74,9 @@ NodeCore::Verdict NodeCore::on_datagram(const Endpoint& from, Bytes message, Tim
     case wire::Type::refresh:
       on_refresh(from, message, now, wall);
       break;
+    case wire::Type::no_label:
+      on_no_label(from, message);
+      break;
     case wire::Type::ring:
       on_ring(from, message, now, wall);
       break;
@@ -86,6 +90,10 @@ NodeCore::Verdict NodeCore::relay(const Endpoint& from, Bytes message, TimePoint
   const auto labelled = wire::Labelled::parse(message);
   if (!labelled || message.size() > wire::kMaxMessage) {
     counters_.add("malformed");
+    return {};
+  }
+  if (Passages::names(labelled->label)) {
+    pass_on(from, message, labelled->label, now);
     return {};
   }
   const auto found = triggers_.by_label(labelled->label, now);
@@ -102,6 +110,31 @@ NodeCore::Verdict NodeCore::relay(const Endpoint& from, Bytes message, TimePoint
       answer(from, wire::NoLabel{labelled->label});
   }
   return {};
+}
+
+// Under the other node's label, and from our address.
+void NodeCore::pass_on(const Endpoint& from, Bytes message, wire::Label label, TimePoint now) {
+  const Passages::Onward* onward = passages_.find(label, from, now);
+  if (!onward) {
+    counters_.add("no_label");
+    return answer(from, wire::NoLabel{label});
+  }
+  ++relayed_packets_;
+  relayed_bytes_ += message.size();
+  std::array<std::uint8_t, wire::kMaxMessage> copy;
+  std::copy(message.begin(), message.end(), copy.begin());
+  Writer writer(MutBytes(copy).subspan(wire::kHeaderSize));
+  onward->label.write(writer);
+  io_.send(onward->node, Bytes(copy).first(message.size()));
+}
+
+// From where a passage leads to: that way is closed. Of others it means nothing.
+void NodeCore::on_no_label(const Endpoint& from, Bytes message) {
+  const auto absent = wire::NoLabel::parse(message);
+  if (!absent) return counters_.add("malformed");
+  const auto closed = passages_.close(from, absent->label);
+  counters_.add(closed.empty() ? "no_label_unknown" : "passages_closed");
+  for (const Passages::Closed& one : closed) answer(one.host, wire::NoLabel{one.label});
 }
 
 std::optional<wire::RingMessage> NodeCore::open_ring(const Endpoint& from, Bytes message,
@@ -146,7 +179,7 @@ void NodeCore::on_ring(const Endpoint& from, Bytes message, TimePoint now, WallT
   const wire::RingMessage& ring = inner ? *inner : *outer;
   if (ring.kind == wire::RingKind::forward)
     return on_forward(ring.sender, ring.body, message.size(), now);
-  if (ring.kind == wire::RingKind::reply) return on_reply(ring.body, now);
+  if (ring.kind == wire::RingKind::reply) return on_reply(from, ring.sender, ring.body, now);
   chord_->on_message(ring.sender, ring.kind, ring.body, now, inner ? &outer->sender : nullptr);
   settings_.contact = chord_->self();
 }

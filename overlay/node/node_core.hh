@@ -6,6 +6,7 @@
 
 #include "overlay/chord/chord.hh"
 #include "overlay/node/counters.hh"
+#include "overlay/node/passages.hh"
 #include "overlay/node/return_table.hh"
 #include "overlay/node/ring_link.hh"
 #include "overlay/node/source_limits.hh"
@@ -27,6 +28,7 @@ struct NodeCoreSettings {
   TriggerLimits triggers;
   SourceLimitSettings sources;
   std::size_t most_returns = 65'536;
+  std::size_t most_passages = 65'536;
   std::optional<PublicKey> operator_key;
   std::optional<wire::Membership> membership;
 };
@@ -105,6 +107,8 @@ class NodeCore final : private ChordOutput {
   void learn_address(TimePoint now);
   void begin_ring(TimePoint now);
   Verdict relay(const Endpoint& from, Bytes message, TimePoint now);
+  void pass_on(const Endpoint& from, Bytes message, wire::Label label, TimePoint now);
+  void on_no_label(const Endpoint& from, Bytes message);
   void on_ring(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
   std::optional<wire::RingMessage> open_ring(const Endpoint& from, Bytes message, TimePoint now,
                                              WallTime wall);
@@ -139,7 +143,10 @@ class NodeCore final : private ChordOutput {
   // id_packets.cc
   void on_host_packet(const Endpoint& from, Bytes message, TimePoint now);
   void on_forward(const wire::NodeContact& sender, Bytes body, std::size_t size, TimePoint now);
-  void on_reply(Bytes body, TimePoint now);
+  // `from` is where the member that replies was seen.
+  void on_reply(const Endpoint& from, const wire::NodeContact& sender, Bytes body, TimePoint now);
+  void open_passage(const Endpoint& from, const wire::NodeContact& sender,
+                    const wire::ReplyBody& reply, TimePoint now);
   void on_returned(const Endpoint& from, Bytes message, TimePoint now);
   void route(Packet packet, TimePoint now);
   void deliver_all(const Packet& packet, std::span<const TriggerTable::Match> matches,
@@ -160,6 +167,7 @@ class NodeCore final : private ChordOutput {
   Admission admission_;
   RingLink link_;
   ReturnTable returns_;
+  Passages passages_;
   SourceLimits limits_;
   Counters counters_;
   std::uint64_t relayed_packets_ = 0, relayed_bytes_ = 0;

@@ -104,6 +104,9 @@ class TriggerTable {
   // most; a new insertion ends it. False if the row is there and has no such ID.
   bool suspend(std::uint32_t slot, std::uint32_t generation, const Id& dead, TimePoint now);
 
+  // Of a row; none if its target is no address.
+  wire::Label label_of(std::uint32_t slot) const;
+
   enum class Relay { forward, no_label, limited };
   struct Labelled {
     Relay verdict{};
@@ -236,7 +239,6 @@ class TriggerTable {
   Put check(const TriggerSpec& spec, std::uint32_t slot, TimePoint now);
   bool same_target(std::uint32_t slot, const TriggerSpec& spec) const;
   bool prefix_full(const Endpoint& observed) const;
-  wire::Label label_of(std::uint32_t slot) const;
   Duration extend(std::uint32_t slot, TimePoint granted, TimePoint now, WallTime wall);
   bool take_token(Hot& row, TimePoint now);
   // Adds the live rows of one ID, from `slot` on, to matches_; exact ones only with `exact_too`.

@@ -53,7 +53,7 @@ struct Direct {
 // node has the same tag for a while. A receiver may answer along it with `returned`.
 using SourceTag = std::array<std::uint8_t, 8>;
 
-//  header (flags: bit 0 want_node, bit 1 delivered, bit 2 nearest)
+//  header (flags: bit 0 want_node, bit 1 delivered, bit 2 nearest, bit 3 want_way)
 //  | hop limit 1 | copies 1 | IDs 1 | zero 1 | source tag 8 | nonce 8 | IDs 32 each | session
 //  message
 // The first ID routes it. `copies` bounds how often multicast may copy it and is split among
@@ -67,7 +67,7 @@ inline constexpr std::size_t id_packet_size(std::size_t ids) {
   return kHeaderSize + 20 + 32 * ids;
 }
 struct IdPacket {
-  static constexpr std::uint8_t kWantNode = 1, kDelivered = 2, kNearest = 4;
+  static constexpr std::uint8_t kWantNode = 1, kDelivered = 2, kNearest = 4, kWantWay = 8;
 
   std::uint8_t kind = 0;
   std::uint8_t flags = 0;

@@ -36,6 +36,7 @@ enum class Type : std::uint8_t {
   forwarded = 0x1a,
   not_present = 0x1b,
   no_label = 0x1c,
+  way = 0x1d,
   // Between nodes; `kind` is the ring message's kind.
   ring = 0x20,
 };

@@ -216,6 +216,23 @@ void NotPresent::write(Writer& writer) const {
   id.write(writer);
 }
 
+std::optional<Way> Way::parse(Bytes message) {
+  Reader reader(message);
+  open(reader, Type::way);
+  Way way;
+  way.nonce = reader.u64();
+  way.id = Id::read(reader);
+  way.label = Label::read(reader);
+  return done(reader, way);
+}
+
+void Way::write(Writer& writer) const {
+  start(writer, Type::way);
+  writer.u64(nonce);
+  id.write(writer);
+  label.write(writer);
+}
+
 std::optional<NoLabel> NoLabel::parse(Bytes message) {
   Reader reader(message);
   open(reader, Type::no_label);

@@ -114,6 +114,17 @@ struct NotPresent {
   void write(Writer& writer) const;
 };
 
+//  header | nonce 8 of the ID packet | ID 32 | label 8
+// "What you send me under that label goes the way of this ID." From the node that delivered to the
+// node where the packet entered, whose own label the host is told instead (docs/PROTOCOL.md).
+struct Way {
+  std::uint64_t nonce = 0;
+  Id id;
+  Label label;
+  static std::optional<Way> parse(Bytes message);
+  void write(Writer& writer) const;
+};
+
 //  header | label 8
 struct NoLabel {
   Label label;

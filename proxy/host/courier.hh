@@ -27,7 +27,8 @@ class Courier {
   bool send_control_direct(Peer& peer, const Endpoint& to, Bytes plaintext, TimePoint now);
   // True where packets travel in the small carriers; an ID packet's is larger.
   bool has_small_way(const Peer& peer) const {
-    return peer.direct.active || (peer.current() != nullptr && reachable(peer.current()->node));
+    return parts_.options.relayed || peer.direct.active ||
+           (peer.current() != nullptr && reachable(peer.current()->node));
   }
   // Over the node that `at` names, whatever way is in use.
   bool send_control_labelled(Peer& peer, const wire::ReturnPath::At& at, Bytes plaintext,

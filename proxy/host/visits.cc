@@ -357,6 +357,7 @@ std::vector<Visits::Status> Visits::status() const {
     row.last_used = visit->last_used_;
     if (visit->host_) {
       row.relay = visit->host_->relayed().address();
+      row.overlay = visit->host_->relayed().counters();
       row.peer = &visit->peer();
       row.stands = visit->host_->sessions().can_seal(row.peer->handle, clock_.now());
     }

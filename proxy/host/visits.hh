@@ -90,6 +90,7 @@ class Visits {
     std::optional<Endpoint> relay;  // nothing: none was found yet
     const Peer* peer = nullptr;     // as the visit's host knows the other; null without a relay
     bool stands = false;            // a session does
+    RelayedCounters overlay;
     TimePoint last_used{};
   };
   std::vector<Status> status() const;

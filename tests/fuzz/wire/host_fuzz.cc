@@ -13,6 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::round_trip<wire::Refused>(input);
   fuzz::round_trip<wire::Forwarded>(input);
   fuzz::round_trip<wire::NotPresent>(input);
+  fuzz::round_trip<wire::Way>(input);
   fuzz::round_trip<wire::NoLabel>(input);
   // Its writer signs, so only parsing and checking are tried.
   if (const auto reply = wire::ProbeReply::parse(input))

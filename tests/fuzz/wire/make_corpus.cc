@@ -83,6 +83,7 @@ void host_family(const Identity& identity, const wire::NodeContact& node) {
   host.add("refused", bytes_of(wire::Refused{7, wire::Refusal::not_owner, node}));
   host.add("forwarded", bytes_of(wire::Forwarded{7, 1, public_id(identity.key()), node}));
   host.add("not_present", bytes_of(wire::NotPresent{7, public_id(identity.key())}));
+  host.add("way", bytes_of(wire::Way{7, public_id(identity.key()), {7, 8}}));
   host.add("no_label", bytes_of(wire::NoLabel{{7, 8}}));
 }
 

@@ -363,6 +363,28 @@ TEST_CASE("the same comparison links two ordinary conversations of one host") {
   CHECK_FALSE(without(common(first.fields, second.fields), other.fields).empty());
 }
 
+TEST_CASE("bulk goes by two nodes only, in whole packets") {
+  AnonymousWorld world(seed_or(40));
+  auto a = world.visitor(1);
+  for (int i = 0; i < 5; ++i) REQUIRE(world.talks(*a, std::to_string(i)));
+  const auto before = a->visits->visits().status().at(0).overlay;
+  const auto steps = [&] {
+    std::uint64_t passed = 0;
+    for (auto& node : world.ring.nodes()) {
+      const auto counters = node->core().counters();
+      if (auto found = counters.find("packets_passed_on"); found != counters.end())
+        passed += found->second;
+    }
+    return passed;
+  };
+  const std::uint64_t steps_before = steps();
+  for (int i = 0; i < 20; ++i)
+    REQUIRE(world.talks(*a, std::string(1367, 'x') + std::to_string(10 + i)));
+  const auto after = a->visits->visits().status().at(0).overlay;
+  CHECK(after.by_way - before.by_way >= 18);
+  CHECK(steps() - steps_before <= 20);
+}
+
 TEST_CASE("two anonymous names of one host share neither identity nor socket nor beat") {
   AnonymousWorld world(seed_or(35));
   auto a = world.visitor(1, {"library", "archive"});

@@ -180,6 +180,64 @@ TEST_CASE("a lost relay is sent nothing any more, and another one is gone on wit
   CHECK(world.sent.size() == 1);
 }
 
+TEST_CASE(
+    "transport goes under a label of the relay's once there is one, and by ID when there is none") {
+  World world;
+  world.stand();
+  const Id id = public_id(world.other.key);
+  const std::string text(60, 'x');
+  const auto send = [&] { return world.client->send_by_id(id, 0, as_bytes(text), world.now); };
+  const auto last = [&] { return wire::IdPacket::parse(world.sent.back().bytes); };
+  const std::uint64_t asked = send();
+  REQUIRE(last());
+  CHECK(last()->flags == wire::IdPacket::kWantWay);
+  send();
+  REQUIRE(last());
+  CHECK(last()->flags == 0);
+  const wire::Label label{0x80000001, 7};
+  world.to_client(wire::Way{asked, id, label}, *world.other.v4);
+  world.to_client_from_relay(wire::Way{asked ^ 2, id, label});
+  send();
+  CHECK(last());
+  world.to_client_from_relay(wire::Way{asked, id, label});
+  send();
+  const auto labelled = wire::Labelled::parse(world.sent.back().bytes);
+  REQUIRE(labelled);
+  CHECK(labelled->label == label);
+  CHECK(as_text(labelled->payload) == text);
+  // Handshakes never depend on it.
+  world.client->send_by_id(id, 1, as_bytes(text), world.now);
+  CHECK(last());
+  // Asked for again in time; unanswered, it ends before the relay forgets it.
+  world.now += RelayedClient::kAskWayAfter;
+  send();
+  REQUIRE(last());
+  CHECK(last()->flags == wire::IdPacket::kWantWay);
+  send();
+  CHECK_FALSE(last());
+  world.now += RelayedClient::kWayLifetime;
+  send();
+  send();
+  CHECK(last());
+  for (const auto& one : world.sent) CHECK(one.to == *world.node.v4);
+}
+
+TEST_CASE("a way that the relay says is gone is not used any more") {
+  World world;
+  world.stand();
+  const Id id = public_id(world.other.key);
+  const wire::Label label{0x80000001, 7};
+  const std::uint64_t asked = world.client->send_by_id(id, 0, {}, world.now);
+  world.to_client_from_relay(wire::Way{asked, id, label});
+  world.to_client(wire::NoLabel{label}, *world.other.v4);
+  world.to_client_from_relay(wire::NoLabel{{3, 3}});
+  world.client->send_by_id(id, 0, {}, world.now);
+  CHECK(wire::Labelled::parse(world.sent.back().bytes));
+  world.to_client_from_relay(wire::NoLabel{label});
+  world.client->send_by_id(id, 0, {}, world.now);
+  CHECK(wire::IdPacket::parse(world.sent.back().bytes));
+}
+
 TEST_CASE("a stopped visit removes its trigger with the cookie that it has") {
   World world;
   world.stand();
