@@ -1,5 +1,6 @@
 #include "sim/network.hh"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -36,31 +37,35 @@ SimNetwork::Host SimNetwork::add_host(Nat behind) {
 }
 
 SimNetwork::Nat SimNetwork::add_nat(const IpAddress& outside, Duration timeout) {
-  NatBox box;
-  box.outside = outside;
-  box.timeout = timeout;
-  nats_.push_back(std::move(box));
-  const auto nat = static_cast<Nat>(nats_.size() - 1);
-  nat_by_address_[outside] = nat;
+  NatKind kind = NatKind::port_restricted();
+  kind.timeout = timeout;
+  return add_nat(kind, {outside});
+}
+
+SimNetwork::Nat SimNetwork::add_nat(const NatKind& kind, std::vector<IpAddress> outside,
+                                    Nat behind) {
+  const auto nat = static_cast<Nat>(nats_.size());
+  for (const IpAddress& address : outside) place(behind).nats[address] = nat;
+  Place& made = nats_.emplace_back();
+  made.box.emplace(kind, outside, random_for(0x4e4154 + nat));
+  made.outside = std::move(outside);
+  made.beyond = behind;
   return nat;
 }
 
 void SimNetwork::reboot(Nat nat) {
-  nats_[nat].by_port.clear();
-  nats_[nat].by_inside.clear();
-  nats_[nat].next_port = static_cast<std::uint16_t>(20000 + random_.below(20000));
+  nats_[nat].box->reboot();
 }
 
 void SimNetwork::open(Host host, const Endpoint& local, Receive receive) {
-  const Nat nat = hosts_[host].nat;
   hosts_[host].opened.push_back(local);
-  (nat == kNoNat ? public_ : nats_[nat].inside)[local] =
+  place(hosts_[host].nat).open[local] =
       Open{host, std::make_shared<const Receive>(std::move(receive))};
 }
 
 void SimNetwork::close(const Endpoint& local) {
-  public_.erase(local);
-  for (NatBox& nat : nats_) nat.inside.erase(local);
+  public_.open.erase(local);
+  for (Place& nat : nats_) nat.open.erase(local);
 }
 
 Duration SimNetwork::latency(Host from, Host to) {
@@ -71,57 +76,49 @@ Duration SimNetwork::latency(Host from, Host to) {
   return std::chrono::microseconds(static_cast<std::int64_t>((2000 + 78000 * distance) * jitter));
 }
 
-Endpoint SimNetwork::map_out(NatBox& nat, const Endpoint& inside, const Endpoint& to) {
-  auto known = nat.by_inside.find(inside);
-  if (known != nat.by_inside.end() && nat.by_port[known->second].last + nat.timeout <= now_) {
-    nat.by_port.erase(known->second);
-    nat.by_inside.erase(known);
-    known = nat.by_inside.end();
-  }
-  if (known == nat.by_inside.end()) {
-    while (nat.next_port < 1024 || nat.by_port.contains(nat.next_port)) ++nat.next_port;
-    known = nat.by_inside.emplace(inside, nat.next_port++).first;
-    nat.by_port[known->second].inside = inside;
-  }
-  Mapping& mapping = nat.by_port[known->second];
-  mapping.last = now_;
-  mapping.peers[to] = now_;
-  return {nat.outside, known->second};
-}
-
-// 1 the sender's NAT  2 the network's faults  3 the receiver's NAT  4 the receiver, if it still
+// 1 the sender's NATs  2 the receiver's NATs  3 the network's faults  4 the receiver, if it still
 // lives
 void SimNetwork::send(Host host, const Endpoint& from, const Endpoint& to, Bytes message) {
   Machine& machine = hosts_[host];
   if (!machine.alive) return;
   ++machine.sent.packets;
   machine.sent.bytes += message.size();
-  if (machine.nat == kNoNat) return deliver(host, from, to, message);
-  NatBox& nat = nats_[machine.nat];
-  if (auto neighbour = nat.inside.find(to); neighbour != nat.inside.end())
-    return transmit(host, neighbour->second.host, from, to, message, nat.inside);
-  deliver(host, map_out(nat, from, to), to, message);
+  travel(host, from, to, machine.nat, message);
 }
 
-void SimNetwork::deliver(Host from_host, const Endpoint& from, const Endpoint& to, Bytes message) {
-  if (auto open = public_.find(to); open != public_.end())
-    return transmit(from_host, open->second.host, from, to, message, public_);
-  auto found = nat_by_address_.find(to.address);
-  if (found == nat_by_address_.end()) {
+void SimNetwork::travel(Host from_host, const Endpoint& from, const Endpoint& to, Nat where,
+                        Bytes message) {
+  Place& here = place(where);
+  if (auto open = here.open.find(to); open != here.open.end())
+    return transmit(from_host, open->second.host, from, to, message, here.open);
+  if (auto nat = here.nats.find(to.address); nat != here.nats.end())
+    return enter(from_host, from, to, nat->second, message);
+  if (where == kNoNat) {
     if (tap_) tap_(from, to, message);
     ++lost_;
     return;
   }
-  NatBox& nat = nats_[found->second];
-  auto mapping = nat.by_port.find(to.port);
-  if (mapping == nat.by_port.end() || !mapping->second.peers.contains(from) ||
-      mapping->second.last + nat.timeout <= now_) {
+  const Endpoint outside = here.box->out(from, to, now_);
+  const bool own =
+      std::find(here.outside.begin(), here.outside.end(), to.address) != here.outside.end();
+  if (!own) return travel(from_host, outside, to, here.beyond, message);
+  if (here.box->kind().hairpin) return enter(from_host, outside, to, where, message);
+  ++lost_;
+}
+
+void SimNetwork::enter(Host from_host, const Endpoint& from, const Endpoint& to, Nat nat,
+                       Bytes message) {
+  Place& there = nats_[nat];
+  const auto inside = there.box->in(from, to, now_);
+  if (!inside) {
     ++lost_;
     return;
   }
-  auto open = nat.inside.find(mapping->second.inside);
-  if (open == nat.inside.end()) return;
-  transmit(from_host, open->second.host, from, mapping->second.inside, message, nat.inside);
+  if (auto open = there.open.find(*inside); open != there.open.end())
+    return transmit(from_host, open->second.host, from, *inside, message, there.open);
+  if (auto further = there.nats.find(inside->address); further != there.nats.end())
+    return enter(from_host, from, *inside, further->second, message);
+  ++lost_;
 }
 
 void SimNetwork::transmit(Host from_host, Host to_host, const Endpoint& from, const Endpoint& to,
@@ -190,7 +187,7 @@ void SimNetwork::cancel(Timer timer) {
 void SimNetwork::kill(Host host) {
   Machine& machine = hosts_[host];
   machine.alive = false;
-  OpenTable& table = machine.nat == kNoNat ? public_ : nats_[machine.nat].inside;
+  OpenTable& table = place(machine.nat).open;
   for (const Endpoint& local : machine.opened)
     if (auto open = table.find(local); open != table.end() && open->second.host == host)
       table.erase(open);

@@ -13,6 +13,7 @@
 #include "overlay/base/endpoint.hh"
 #include "overlay/base/random.hh"
 #include "overlay/base/time.hh"
+#include "sim/nat.hh"
 
 namespace i3::sim {
 
@@ -26,6 +27,7 @@ class SimNetwork final : public Clock {
   using Host = std::uint32_t;
   using Nat = std::uint32_t;
   using Timer = std::uint64_t;
+  static constexpr Nat kNoNat = ~Nat{0};
   // `message` belongs to the callback for the call.
   using Receive = std::function<void(const Endpoint& from, const Endpoint& to, MutBytes message)>;
 
@@ -45,6 +47,9 @@ class SimNetwork final : public Clock {
   // Endpoint-independent mapping, address-and-port-dependent filtering (RFC 4787): what is often
   // called port-restricted. Mappings end `timeout` after the last packet out.
   Nat add_nat(const IpAddress& outside, Duration timeout = std::chrono::seconds(60));
+  // Of any kind, with one or more outside addresses; behind another NAT, those are private to it.
+  Nat add_nat(const NatKind& kind, std::vector<IpAddress> outside, Nat behind = kNoNat);
+  // Forgets its mappings and goes on with other ports.
   void reboot(Nat nat);
 
   // Datagrams to `local` come to `receive`. Behind a NAT, `local` is a private address that only
@@ -92,7 +97,6 @@ class SimNetwork final : public Clock {
   std::uint64_t happened() const { return happened_; }
 
  private:
-  static constexpr Nat kNoNat = ~Nat{0};
   struct Machine {
     bool alive = true;
     Nat nat = kNoNat;
@@ -105,18 +109,13 @@ class SimNetwork final : public Clock {
     std::shared_ptr<const Receive> receive;
   };
   using OpenTable = std::unordered_map<Endpoint, Open>;
-  struct Mapping {
-    Endpoint inside;
-    std::map<Endpoint, TimePoint> peers;  // to whom it sent, and when last
-    TimePoint last;
-  };
-  struct NatBox {
-    IpAddress outside;
-    Duration timeout;
-    std::uint16_t next_port = 40000;
-    std::map<std::uint16_t, Mapping> by_port;
-    std::map<Endpoint, std::uint16_t> by_inside;
-    OpenTable inside;
+  // A network behind a NAT, or the public one.
+  struct Place {
+    std::optional<NatBox> box;  // none: public
+    std::vector<IpAddress> outside;
+    Nat beyond = kNoNat;
+    OpenTable open;
+    std::map<IpAddress, Nat> nats;  // whose outside is here
   };
   // What happens: a timer's callback, or a datagram that arrives. Kept and used again, so that a
   // datagram costs no allocation once the simulation has warmed up.
@@ -140,10 +139,13 @@ class SimNetwork final : public Clock {
   };
 
   Duration latency(Host from, Host to);
-  void deliver(Host from_host, const Endpoint& from, const Endpoint& to, Bytes message);
+  Place& place(Nat nat) { return nat == kNoNat ? public_ : nats_[nat]; }
+  // A datagram that is in that network: for somebody there, for a NAT there, or on its way out.
+  void travel(Host from_host, const Endpoint& from, const Endpoint& to, Nat where, Bytes message);
+  // A datagram before the outside of that NAT.
+  void enter(Host from_host, const Endpoint& from, const Endpoint& to, Nat nat, Bytes message);
   void transmit(Host from_host, Host to_host, const Endpoint& from, const Endpoint& to,
                 Bytes message, OpenTable& table);
-  Endpoint map_out(NatBox& nat, const Endpoint& inside, const Endpoint& to);
   std::uint32_t allocate(TimePoint when, Host host);
   void release(std::uint32_t event);
   void run_event(std::uint32_t event);
@@ -160,9 +162,8 @@ class SimNetwork final : public Clock {
   std::deque<Event> events_;
   std::vector<std::uint32_t> free_events_;
   std::vector<Machine> hosts_;
-  std::deque<NatBox> nats_;  // events point into them
-  std::map<IpAddress, Nat> nat_by_address_;
-  OpenTable public_;
+  std::deque<Place> nats_;  // events point into them
+  Place public_;
   std::function<Duration(Host, Host)> latency_;
   std::function<bool(Host, Host)> blocked_;
   Tap tap_;

@@ -63,6 +63,20 @@ void SimNode::send(const Endpoint& to, Bytes message) {
   asked_.erase(asked);
 }
 
+std::uint16_t SimNode::other_port(const IpAddress&) {
+  if (other_.valid()) return other_.port;
+  other_ = {at_.address, static_cast<std::uint16_t>(at_.port + 1)};
+  network_.open(host_, other_, [this](const Endpoint& from, const Endpoint&, MutBytes message) {
+    core_->on_other_port(from, message, network_.now());
+    after_core();
+  });
+  return other_.port;
+}
+
+void SimNode::send_other(const Endpoint& to, Bytes message) {
+  if (other_port(to.address) != 0) network_.send(host_, other_, to, message);
+}
+
 void SimNode::after_core() {
   arm();
   if (member() == was_member_) return;

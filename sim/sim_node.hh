@@ -37,11 +37,15 @@ class SimNode final : private NodeIo {
 
  private:
   void send(const Endpoint& to, Bytes message) override;
+  // Opened when it is first asked for.
+  std::uint16_t other_port(const IpAddress& family) override;
+  void send_other(const Endpoint& to, Bytes message) override;
   void arm();
   void after_core();
 
   SimNetwork& network_;
   Endpoint at_;
+  Endpoint other_;  // its second port
   SimNetwork::Host host_;
   SeededRandom random_;
   std::unique_ptr<Identity> identity_;

@@ -1,7 +1,10 @@
 #include "overlay/client/client.hh"
 
 #include "overlay/client/holder.hh"
+#include "overlay/client/nat_check.hh"
+#include "overlay/client/placer.hh"
 #include "overlay/client/sends.hh"
+#include "overlay/client/tracer.hh"
 #include "overlay/wire/insert.hh"
 
 namespace i3 {
@@ -16,7 +19,9 @@ class Client::State {
         entries(core, cache),
         sends(core, entries),
         placer(core, entries, cache, observations),
-        holder(core, entries, cache, observations) {
+        holder(core, entries, cache, observations),
+        nat(core, entries, cache, observations),
+        tracer(core) {
     core.also_held = [this](const Endpoint& node) { return holder.own_at(node); };
   }
 
@@ -31,6 +36,8 @@ class Client::State {
   Sends sends;
   Placer placer;
   Holder holder;
+  NatCheck nat;
+  Tracer tracer;
 
  private:
   void on_probe_reply(const Endpoint& from, Bytes message, TimePoint now);
@@ -49,6 +56,7 @@ class Client::State {
   }
 
   bool told_ready_ = false;
+  std::uint64_t observed_changes_ = 0;
   bool settling_ = false;
 };
 
@@ -70,6 +78,12 @@ void Client::State::on_message(const Endpoint& from, Bytes message, TimePoint no
       return on_send_answer(from, header->type, message, now);
     case Type::probe_reply:
       return on_probe_reply(from, message, now);
+    case Type::step_reply:
+      return take<wire::StepReply>(message,
+                                   [&](const auto& m) { return tracer.on_reply(from, m, now); });
+    case Type::reach_seen:
+    case Type::reached:
+      return nat.on_message(header->type, message, false, now);
     case Type::lookup_reply:
     case Type::challenge:
     case Type::inserted:
@@ -180,6 +194,11 @@ void Client::State::on_placer_answer(const Endpoint& from, wire::Type type, Byte
 void Client::State::settle(TimePoint now) {
   if (settling_) return;  // called by the host from one of the calls below
   settling_ = true;
+  if (observations.changes() != observed_changes_) {
+    observed_changes_ = observations.changes();
+    nat.changed(now);
+    core.events.on_observed_change(now);
+  }
   for (;;) {
     const auto changes = placer.take_changes();
     const bool ready = placer.ready();
@@ -187,6 +206,7 @@ void Client::State::settle(TimePoint now) {
     for (const Id& id : changes) core.events.on_trigger(id, now);
     if (ready != told_ready_) {
       told_ready_ = ready;
+      if (ready) nat.soon(now);
       core.events.on_ready(ready, now);
     }
   }
@@ -241,8 +261,8 @@ void Client::on_message(const Endpoint& from, Bytes message, TimePoint now, Wall
 }
 
 TimePoint Client::next_deadline() const {
-  return std::min(
-      {state_->entries.deadline(), state_->placer.deadline(), state_->holder.deadline()});
+  return std::min({state_->entries.deadline(), state_->placer.deadline(), state_->holder.deadline(),
+                   state_->nat.deadline(), state_->tracer.deadline()});
 }
 
 void Client::on_timer(TimePoint now, WallTime wall) {
@@ -250,6 +270,8 @@ void Client::on_timer(TimePoint now, WallTime wall) {
   state_->entries.on_timer(now);
   state_->placer.on_timer(now);
   state_->holder.on_timer(now);
+  state_->nat.on_timer(now);
+  state_->tracer.on_timer(now);
   state_->settle(now);
 }
 
@@ -341,12 +363,52 @@ void Client::network_changed(TimePoint now) {
   state_->entries.on_timer(now);
   state_->placer.network_changed(now);
   state_->holder.network_changed(now);
+  state_->nat.changed(now);
   state_->settle(now);
 }
 
 void Client::verify(TimePoint now) {
   state_->placer.verify(now);
   state_->settle(now);
+}
+
+const NatReport& Client::nat() const {
+  return state_->nat.report();
+}
+
+void Client::check_nat(TimePoint now) {
+  state_->nat.now(now);
+  state_->nat.on_timer(now);
+}
+
+void Client::trace(const Id& id, TraceDone done, TimePoint now) {
+  const auto entry = state_->entries.best();
+  if (!entry) return done({});
+  state_->tracer.start(id, *entry, std::move(done), now);
+}
+
+void Client::set_own_addresses(std::vector<IpAddress> addresses) {
+  state_->core.own_addresses = std::move(addresses);
+}
+
+void Client::on_aside(const Endpoint&, Bytes message, TimePoint now) {
+  const auto header = wire::Header::parse(message);
+  if (!header || message.size() > wire::kMaxMessage)
+    ++state_->core.counters.malformed;
+  else
+    state_->nat.on_message(header->type, message, true, now);
+}
+
+int Client::port_step() const {
+  return state_->nat.report().port_step;
+}
+
+void Client::sample_port(TimePoint now) {
+  state_->nat.sample(now);
+}
+
+Duration Client::keep_alive() const {
+  return state_->nat.report().keep_alive();
 }
 
 void Client::set_families(bool have_v4, bool have_v6) {
@@ -367,6 +429,8 @@ void Client::change_ring(std::vector<EntryNode> entries, TimePoint now, WallTime
       std::make_unique<State>(old.identity, old.random, old.log, std::move(options), old.events);
   fresh->placer.stay_above(state_->placer.last_sequence());
   for (const HeldTrigger& held : state_->holder.all()) fresh->holder.hold(held, now);
+  fresh->core.own_addresses = old.own_addresses;
+  state_->nat.stop();
   fresh->entries.set(fresh->core.options.entries, now);
   state_ = std::move(fresh);
   if (was_ready) state_->core.events.on_ready(false, now);
@@ -378,6 +442,7 @@ void Client::add_entry(EntryNode entry, TimePoint now) {
 }
 
 void Client::stop(TimePoint now) {
+  state_->nat.stop();
   state_->entries.stop();
   state_->placer.stop(now);
   state_->holder.stop(now);

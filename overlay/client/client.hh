@@ -2,6 +2,7 @@
 // challenges they take, refreshing, the node cache, and sending by ID.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +14,7 @@
 #include "overlay/base/log.hh"
 #include "overlay/base/time.hh"
 #include "overlay/client/held.hh"
+#include "overlay/client/nat.hh"
 #include "overlay/client/overlay_access.hh"
 #include "overlay/wire/hello.hh"
 #include "overlay/wire/host_messages.hh"
@@ -71,6 +73,17 @@ class ClientEvents {
   virtual void on_trigger(const Id& id, TimePoint now) = 0;
   // Whether at least one public trigger stands; called on changes only.
   virtual void on_ready(bool ready, TimePoint now) = 0;
+  // A second socket, for finding out what the NAT does: opened anew each time, at a port of the
+  // system's choice, which is returned; what comes to it goes to on_aside. Nothing: not offered.
+  virtual std::optional<std::uint16_t> open_aside() { return std::nullopt; }
+  virtual void send_aside(const Endpoint&, Bytes) {}
+  virtual void close_aside() {}
+  // The report on the NAT is a new one.
+  virtual void on_nat(TimePoint) {}
+  // A node sees this host at another address than before.
+  virtual void on_observed_change(TimePoint) {}
+  // Where a node saw a new binding, just now: an answer to sample_port.
+  virtual void on_port_sample(const Endpoint&, TimePoint) {}
 };
 
 // For `i3-ctl status` and `netcheck`.
@@ -108,6 +121,17 @@ struct Observed {
   };
   Family v4, v6;
 };
+
+// For `i3-ctl trace`.
+struct TraceHop {
+  Endpoint address;
+  std::optional<wire::NodeContact> node;  // all else counts only where it answered
+  Duration rtt{};
+  bool answered = false;
+  bool owner = false;       // of the ID
+  std::size_t matches = 0;  // triggers there that the ID matches
+};
+using TraceDone = std::function<void(const std::vector<TraceHop>& hops)>;
 
 // Every drop has a counter of its name.
 struct ClientCounters {
@@ -188,6 +212,20 @@ class Client final : public OverlayAccess {
   std::vector<TriggerStatus> triggers(TimePoint now) const;
   Observed observed() const override;
   const ClientCounters& counters() const;
+
+  // The NAT before this host; checked when the host is reachable, when its address changes, every
+  // hour, and when check_nat is called. on_nat says when it is done, two or three seconds later.
+  const NatReport& nat() const;
+  void check_nat(TimePoint now);
+  void set_own_addresses(std::vector<IpAddress> addresses);
+  // Follows the ID from the best entry node to its owner; `done` with no hops where no entry node
+  // is alive. May call back at once.
+  void trace(const Id& id, TraceDone done, TimePoint now);
+  // What came to the second socket.
+  void on_aside(const Endpoint& from, Bytes message, TimePoint now);
+  Duration keep_alive() const override;
+  int port_step() const override;
+  void sample_port(TimePoint now) override;
   // What keeps a public trigger from standing, for status; empty if nothing does.
   std::string trouble() const override;
 

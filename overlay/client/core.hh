@@ -41,6 +41,9 @@ struct Core {
   ClientCounters counters{};
   // How many rows under our own key a node holds beside the placer's: its refreshes count them too.
   std::function<std::size_t(const Endpoint&)> also_held = {};
+  std::vector<IpAddress> own_addresses{};
+  // How often the NAT before us must see a packet.
+  Duration keep_alive = std::chrono::seconds(10);
   TimePoint wall_read{};
   WallTime wall_base = 0;
 

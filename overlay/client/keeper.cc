@@ -4,8 +4,8 @@ namespace i3::client {
 
 // A third of what the node grants, so that two losses in a row do no harm.
 Duration Keeper::interval(const Node& node) {
-  const Duration wanted =
-      std::max(kShortest, std::min(core_.options.refresh, Duration(node.lifetime / 3)));
+  const Duration wanted = std::max(
+      kShortest, std::min({core_.options.refresh, core_.keep_alive, Duration(node.lifetime / 3)}));
   return backoff(core_.random, 1, wanted, wanted);
 }
 

@@ -20,11 +20,14 @@ class Observations {
       if (word.node == node) other = word.seen != seen;
       return word.node == node;
     });
+    if (other) ++changes_;
     words_.push_front({node, seen});
     if (words_.size() > kMaxNodes) words_.pop_back();
     return other;
   }
   void clear() { words_.clear(); }
+  // How often a node saw another address than before.
+  std::uint64_t changes() const { return changes_; }
 
   Observed summary() const {
     Observed result;
@@ -43,6 +46,7 @@ class Observations {
     Endpoint seen;
   };
   std::list<Word> words_;  // newest first
+  std::uint64_t changes_ = 0;
 };
 
 }  // namespace i3::client

@@ -35,6 +35,12 @@ class OverlayAccess {
   virtual bool ready() const = 0;
   virtual std::string trouble() const = 0;
   virtual Observed observed() const = 0;
+  // How often the NAT before us must see a packet.
+  virtual Duration keep_alive() const { return std::chrono::seconds(10); }
+  // Not 0: each new binding gets the port so far behind the last one's; sample_port then finds
+  // out where the next one comes.
+  virtual int port_step() const { return 0; }
+  virtual void sample_port(TimePoint) {}
   virtual void network_changed(TimePoint now) = 0;
   // Not for who keeps no triggers of its own.
   virtual void verify(TimePoint) {}

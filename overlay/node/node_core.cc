@@ -14,7 +14,8 @@ NodeCore::NodeCore(NodeCoreSettings settings, const Identity& identity, Random& 
       link_(identity, settings_.operator_key, settings_.membership),
       returns_(random, settings_.most_returns),
       passages_(random, settings_.most_passages),
-      limits_(settings_.sources) {
+      limits_(settings_.sources),
+      reach_secret_(random.array<32>()) {
   settings_.contact.key = identity.key();
 }
 
@@ -76,6 +77,12 @@ NodeCore::Verdict NodeCore::on_datagram(const Endpoint& from, Bytes message, Tim
       break;
     case wire::Type::no_label:
       on_no_label(from, message);
+      break;
+    case wire::Type::reach:
+      on_reach(from, message, now);
+      break;
+    case wire::Type::step:
+      on_step(from, message, now);
       break;
     case wire::Type::ring:
       on_ring(from, message, now, wall);
@@ -180,6 +187,7 @@ void NodeCore::on_ring(const Endpoint& from, Bytes message, TimePoint now, WallT
   if (ring.kind == wire::RingKind::forward)
     return on_forward(ring.sender, ring.body, message.size(), now);
   if (ring.kind == wire::RingKind::reply) return on_reply(from, ring.sender, ring.body, now);
+  if (ring.kind == wire::RingKind::reach_for) return on_reach_for(ring.body, now);
   chord_->on_message(ring.sender, ring.kind, ring.body, now, inner ? &outer->sender : nullptr);
   settings_.contact = chord_->self();
 }

@@ -12,6 +12,7 @@
 #include "overlay/node/source_limits.hh"
 #include "overlay/triggers/admission.hh"
 #include "overlay/wire/host_messages.hh"
+#include "overlay/wire/reach.hh"
 
 namespace i3 {
 
@@ -38,6 +39,10 @@ class NodeIo {
   virtual ~NodeIo() = default;
   // `message` is borrowed for the call. Must not call back into the core.
   virtual void send(const Endpoint& to, Bytes message) = 0;
+  // A second port of that family, by which hosts learn what their NATs do; 0 where there is none.
+  virtual std::uint16_t other_port(const IpAddress&) { return 0; }
+  // From there.
+  virtual void send_other(const Endpoint&, Bytes) {}
 };
 
 class NodeCore final : private ChordOutput {
@@ -67,6 +72,9 @@ class NodeCore final : private ChordOutput {
     if (message.size() < wire::kLabelledSize || message[1] != kLabelled) return;
     triggers_.prefetch(Reader(message.subspan(wire::kHeaderSize)).u32());
   }
+
+  // What came to the second port.
+  void on_other_port(const Endpoint& from, Bytes message, TimePoint now);
 
   TimePoint next_deadline() const;
   void on_timer(TimePoint now, WallTime wall);
@@ -140,6 +148,14 @@ class NodeCore final : private ChordOutput {
   void dead_end(const ReturnTable::Way& way, const wire::NotPresent& absent, Bytes message,
                 TimePoint now);
 
+  // reach_requests.cc
+  void on_reach(const Endpoint& from, Bytes message, TimePoint now);
+  void on_reach_for(Bytes body, TimePoint now);
+  void on_step(const Endpoint& from, Bytes message, TimePoint now);
+  std::optional<wire::NodeContact> other_member(const IpAddress& family) const;
+  bool valid_reach_cookie(const wire::Reach& reach, TimePoint now) const;
+  wire::ReachSeen seen(const wire::Reach& reach, const Endpoint& from, TimePoint now) const;
+
   // id_packets.cc
   void on_host_packet(const Endpoint& from, Bytes message, TimePoint now);
   void on_forward(const wire::NodeContact& sender, Bytes body, std::size_t size, TimePoint now);
@@ -169,6 +185,8 @@ class NodeCore final : private ChordOutput {
   ReturnTable returns_;
   Passages passages_;
   SourceLimits limits_;
+  std::array<std::uint8_t, 32> reach_secret_;
+  TokenBucket reach_limit_{50, 100};  // what members may have us send to hosts
   Counters counters_;
   std::uint64_t relayed_packets_ = 0, relayed_bytes_ = 0;
 

@@ -20,8 +20,8 @@ bool changes_triggers(Bytes message) {
 
 }  // namespace
 
-NodeDriver::Port::Port(boost::asio::io_context& context, OwnedFd fd)
-    : socket(std::move(fd)), readiness(context, socket.fd()) {}
+NodeDriver::Port::Port(boost::asio::io_context& context, OwnedFd fd, bool second)
+    : other(second), socket(std::move(fd)), readiness(context, socket.fd()) {}
 
 NodeDriver::NodeDriver(boost::asio::io_context& context, NodeCoreSettings settings,
                        std::vector<OwnedFd> sockets, const Identity& identity, Random& random,
@@ -30,7 +30,8 @@ NodeDriver::NodeDriver(boost::asio::io_context& context, NodeCoreSettings settin
       log_(log),
       ports_([&] {
         std::vector<std::unique_ptr<Port>> ports;
-        for (OwnedFd& fd : sockets) ports.push_back(std::make_unique<Port>(context, std::move(fd)));
+        for (OwnedFd& fd : sockets)
+          ports.push_back(std::make_unique<Port>(context, std::move(fd), false));
         return ports;
       }()),
       core_(with_families(
@@ -41,6 +42,40 @@ NodeDriver::NodeDriver(boost::asio::io_context& context, NodeCoreSettings settin
       timer_(context),
       told_k_(core_.contact().k) {
   assert(!ports_.empty());
+  open_other_ports(context);
+}
+
+// One more port beside the best socket of each family, of the kernel's choice. A node works
+// without.
+void NodeDriver::open_other_ports(boost::asio::io_context& context) {
+  for (const bool v6 : {false, true}) {
+    const auto best = std::find_if(ports_.begin(), ports_.end(), [v6](const auto& port) {
+      return !port->other && (v6 ? port->socket.v6() : port->socket.v4());
+    });
+    const auto has = [v6](const auto& port) {
+      return port->other && (v6 ? port->socket.v6() : port->socket.v4());
+    };
+    if (best == ports_.end() || std::any_of(ports_.begin(), ports_.end(), has)) continue;
+    try {
+      const bool dual = (*best)->socket.v4() && (*best)->socket.v6();
+      OwnedFd fd = UdpSocket::bind({(*best)->socket.local().address, 0}, dual);
+      ports_.push_back(std::make_unique<Port>(context, std::move(fd), true));
+    } catch (const SocketError& error) {
+      log_.warning("no_second_port", {{"reason", error.what()}});
+    }
+  }
+}
+
+std::uint16_t NodeDriver::other_port(const IpAddress& family) {
+  for (const auto& port : ports_)
+    if (port->other && port->socket.reaches(family)) return port->socket.local().port;
+  return 0;
+}
+
+void NodeDriver::send_other(const Endpoint& to, Bytes message) {
+  for (auto& port : ports_)
+    if (port->other && port->socket.reaches(to.address))
+      return port->socket.send(to, message, false);
 }
 
 NodeDriver::~NodeDriver() {
@@ -71,7 +106,8 @@ void NodeDriver::leave() {
 
 std::vector<Endpoint> NodeDriver::listening() const {
   std::vector<Endpoint> result;
-  for (const auto& port : ports_) result.push_back(port->socket.local());
+  for (const auto& port : ports_)
+    if (!port->other) result.push_back(port->socket.local());
   return result;
 }
 
@@ -91,7 +127,7 @@ std::map<std::string, std::uint64_t, std::less<>> NodeDriver::counters() const {
 NodeDriver::Port* NodeDriver::port_for(const IpAddress& address) {
   if (current_ && current_->socket.reaches(address)) return current_;
   for (auto& port : ports_)
-    if (port->socket.reaches(address)) return port.get();
+    if (!port->other && port->socket.reaches(address)) return port.get();
   return nullptr;
 }
 
@@ -114,6 +150,11 @@ void NodeDriver::receive(Port& port) {
   const auto batch = port.socket.receive();
   const TimePoint now = clock_.now();
   const WallTime wall = clock_.wall();
+  if (port.other) {
+    for (const UdpSocket::Datagram& datagram : batch)
+      core_.on_other_port(datagram.from, datagram.bytes, now);
+    return flush();
+  }
   current_ = &port;
   for (const UdpSocket::Datagram& datagram : batch) core_.prefetch(datagram.bytes);
   for (const UdpSocket::Datagram& datagram : batch) {

@@ -63,12 +63,16 @@ class NodeDriver final : private NodeIo {
 
  private:
   struct Port {
-    Port(boost::asio::io_context& context, OwnedFd fd);
+    Port(boost::asio::io_context& context, OwnedFd fd, bool second);
+    bool other;  // by which hosts learn what their NATs do
     UdpSocket socket;
     boost::asio::posix::stream_descriptor readiness;
   };
 
   void send(const Endpoint& to, Bytes message) override;
+  std::uint16_t other_port(const IpAddress& family) override;
+  void send_other(const Endpoint& to, Bytes message) override;
+  void open_other_ports(boost::asio::io_context& context);
   Port* port_for(const IpAddress& address);
   void wait(Port& port);
   void receive(Port& port);

@@ -37,6 +37,12 @@ enum class Type : std::uint8_t {
   not_present = 0x1b,
   no_label = 0x1c,
   way = 0x1d,
+  // How a host is reached, and the way to an ID.
+  reach = 0x30,
+  reach_seen = 0x31,
+  reached = 0x32,
+  step = 0x33,
+  step_reply = 0x34,
   // Between nodes; `kind` is the ring message's kind.
   ring = 0x20,
 };

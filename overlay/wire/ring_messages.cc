@@ -43,6 +43,13 @@ std::optional<PairKey> pair_key(const Identity& mine, const PublicKey& other) {
   return key;
 }
 
+namespace {
+bool known_kind(std::uint8_t kind) {
+  return (kind >= 1 && kind <= kLastRingKind) ||
+         kind == static_cast<std::uint8_t>(RingKind::reach_for);
+}
+}  // namespace
+
 std::optional<RingMessage> RingMessage::parse(Bytes message) {
   Reader reader(message);
   const Header header = Header::read(reader);
@@ -51,7 +58,7 @@ std::optional<RingMessage> RingMessage::parse(Bytes message) {
   ring.sender = NodeContact::read(reader);
   if (header.flags & kHasMembership) ring.membership = Membership::read(reader);
   ring.mac = reader.array<16>();
-  const bool bad = header.type != Type::ring || header.kind < 1 || header.kind > kLastRingKind ||
+  const bool bad = header.type != Type::ring || !known_kind(header.kind) ||
                    (header.flags & ~kHasMembership) != 0;
   if (!reader.ok() || bad) return std::nullopt;
   ring.body = reader.rest();

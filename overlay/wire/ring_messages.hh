@@ -19,7 +19,8 @@ enum class RingKind : std::uint8_t {
   leave = 10,
   taken = 11,  // body: nonce 8; "the find that you passed to me has come"
   relay = 12,
-  relayed = 13,  // body: a ring message, as its maker sealed it for the receiver
+  relayed = 13,    // body: a ring message, as its maker sealed it for the receiver
+  reach_for = 32,  // a Reached to a host, from here (reach.hh)
 };
 inline constexpr std::uint8_t kLastRingKind = 13;
 

@@ -51,16 +51,18 @@ void add_ping(CLI::App& app, Asking& asking) {
 }
 
 void print_trace(std::ostream& out, const Json& answer) {
-  Table table({"HOP", "NODE", "RTT", "KEY"});
+  Table table({"HOP", "ROLE", "NODE", "RTT", "TRIGGERS", "KEY"});
   std::size_t number = 0;
   for (const Json& hop : list_of(answer, "hops"))
-    table.add({std::to_string(++number), shown(hop, "address"), shown_ms(hop, "rtt_ms"),
-               shown(hop, "key")});
+    table.add({std::to_string(++number), shown(hop, "role"), shown(hop, "address"),
+               shown_ms(hop, "rtt_ms"), shown(hop, "triggers"), shown(hop, "key")});
   out << shown(answer, "name") << ", ID " << shown(answer, "id") << '\n';
   if (table.empty())
     out << "no node on the way is known\n";
   else
     table.print(out);
+  if (answer.value("present", Json()) == false)
+    out << "its trigger is not there: it is off, or new\n";
 }
 
 void print_triggers(std::ostream& out, const Json& answer) {

@@ -33,7 +33,8 @@ std::string shown_dns(const Json& dns) {
 }
 
 std::string shown_nat(const Json& nat) {
-  std::string text = shown(nat, "kind");
+  const bool named = nat.contains("name") && shown(nat, "name") != "unknown";
+  std::string text = named ? shown(nat, "name") : shown(nat, "kind");
   if (nat.value("udp", Json()) == false) text += ", UDP is blocked";
   if (!list_of(nat, "observed").empty()) text += ", seen as " + shown(nat, "observed");
   return text;
@@ -60,15 +61,16 @@ void print_status(std::ostream& out, const Json& status) {
 }
 
 void print_peers(std::ostream& out, const Json& answer) {
-  Table table(
-      {"NAME", "IPV4", "IPV6", "STATE", "PATH", "VIA", "RTT", "RECEIVED", "SENT", "HEADERS"});
+  Table table({"NAME", "IPV4", "IPV6", "STATE", "PATH", "VIA", "RTT", "RECEIVED", "SENT", "HEADERS",
+               "WHY"});
   for (const Json& peer : list_of(answer, "peers")) {
     const Json kept = peer.value("preserves_headers", Json());
     table.add({shown(peer, peer.contains("name") && !peer["name"].is_null() ? "name" : "key"),
                shown(peer, "ipv4"), shown(peer, "ipv6"), shown(peer, "state"), shown(peer, "path"),
                shown(peer, "via"), shown_ms(peer, "rtt_ms"), shown_bytes(peer, "rx_bytes"),
                shown_bytes(peer, "tx_bytes"),
-               kept.is_null() ? "-" : (kept == true ? "preserved" : "rewritten")});
+               kept.is_null() ? "-" : (kept == true ? "preserved" : "rewritten"),
+               shown(peer, "reason")});
   }
   if (table.empty()) {
     out << "no peers: nobody was contacted yet, and nobody came\n";
@@ -100,7 +102,12 @@ void print_fields(std::ostream& out, const Json& answer,
 
 void print_netcheck(std::ostream& out, const Json& answer) {
   Facts facts;
-  facts.add("NAT", shown_nat(object_of(answer, "nat")));
+  const Json& nat = object_of(answer, "nat");
+  facts.add("NAT", shown_nat(nat));
+  facts.add("its mapping", shown(nat, "mapping"));
+  facts.add("it lets in", shown(nat, "filtering"));
+  facts.add("hairpin", shown(nat, "hairpin"));
+  facts.add("kept open every", shown_seconds(nat, "keep_alive_s"));
   facts.add("UDP", answer.value("udp", Json()) == false ? "blocked"
                    : shown(answer, "udp") == "yes"      ? "works"
                                                         : "unknown");

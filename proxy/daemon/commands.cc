@@ -24,6 +24,7 @@ void register_commands(ControlServer& server, Worker& worker) {
   register_status_commands(server, worker);
   register_name_commands(server, worker);
   register_peer_commands(server, worker);
+  register_path_commands(server, worker);
 }
 
 }  // namespace i3

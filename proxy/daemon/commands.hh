@@ -8,11 +8,13 @@
 namespace i3 {
 
 class Worker;
+struct Peer;
 
 // All references outlive the server.
 void register_commands(ControlServer& server, Worker& worker);
 
-// In three groups, by what they are about.
+// In groups, by what they are about.
+void register_path_commands(ControlServer& server, Worker& worker);
 void register_status_commands(ControlServer& server, Worker& worker);
 void register_name_commands(ControlServer& server, Worker& worker);
 void register_peer_commands(ControlServer& server, Worker& worker);
@@ -22,6 +24,10 @@ Json text_or_null(const std::string& text);
 double to_ms(Duration duration);
 // The key that `name` means; ControlError if none.
 PublicKey key_named(Worker& worker, const std::string& name);
+// The NAT, the nodes, and every way to a peer with what became of it.
+Json nat_json(Worker& worker);
+Json nodes_json(Worker& worker);
+Json ways_json(Worker& worker, const Peer& peer);
 // This host's name card: an invitation without entry nodes.
 std::string name_card(Worker& worker);
 

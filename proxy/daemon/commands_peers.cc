@@ -1,4 +1,6 @@
 // peers, ping, drop.
+#include <set>
+
 #include "proxy/daemon/commands.hh"
 #include "proxy/daemon/worker.hh"
 
@@ -12,14 +14,23 @@ const char* state_of(const Peer& peer, bool stands, TimePoint now) {
 }
 
 std::string path_reason(Worker& worker, const Peer& peer) {
-  if (peer.direct.active) return "proved by an authenticated challenge";
+  const DirectPaths& direct = peer.direct;
+  if (direct.active && direct.took)
+    return "straight, " + std::to_string(static_cast<int>(to_ms(*direct.took))) +
+           " ms after it was wanted";
+  if (direct.active) return "proved by an authenticated challenge";
   if (worker.transports().on_tls())
     return "over TLS: " + std::string(worker.transports().choice().reason());
   if (!worker.settings().overlay.shortcuts) return "shortcuts are off in <overlay>";
   if (!peer.shortcuts) return "shortcuts are off for this entry of the address book";
   if (!peer.ever_ready) return "no session yet";
   if (!peer.welcomes_shortcuts) return "the other side has shortcuts off";
-  return "no straight way was found so far";
+  if (direct.candidates.empty()) return "the other side told no address that could be tried";
+  std::string reason =
+      "none of " + std::to_string(direct.candidates.size()) + " addresses answers straight so far";
+  const NatReport& nat = worker.host().client().nat();
+  if (nat.name() == "symmetric") reason += "; the NAT here is symmetric";
+  return reason;
 }
 
 // "direct ADDR" or "node ADDR" as the two fields that programs read.
@@ -48,6 +59,8 @@ Json peer_json(Worker& worker, Peer& peer) {
           {"rtt_ms", peer.rtt > Duration{} ? Json(to_ms(peer.rtt)) : Json()},
           {"rx_bytes", peer.traffic.rx_bytes},
           {"tx_bytes", peer.traffic.tx_bytes},
+          {"direct_after_ms", peer.direct.took ? Json(to_ms(*peer.direct.took)) : Json()},
+          {"paths", ways_json(worker, peer)},
           {"preserves_headers", peer.preserves_headers()},
           {"anonymous", false},
           {"idle_s", idle.count()}};
@@ -149,6 +162,7 @@ class PingRun : public std::enable_shared_from_this<PingRun> {
     double sum = 0;
     for (double rtt : rtts_) sum += rtt;
     Json paths = Json::array();
+    std::set<std::string> listed;
     for (const auto& [path, rtt] : paths_) {
       const std::size_t blank = path.find(' ');
       paths.push_back({{"path", path.substr(0, blank)},
@@ -156,7 +170,13 @@ class PingRun : public std::enable_shared_from_this<PingRun> {
                        {"state", "works"},
                        {"rtt_ms", rtt},
                        {"reason", nullptr}});
+      listed.insert(path);
     }
+    // Those that no ping took, with what became of them.
+    if (const Peer* peer = worker_.host().peers().find(key_))
+      for (Json& way : ways_json(worker_, *peer))
+        if (!listed.contains(way["path"].get<std::string>() + ' ' + way["via"].get<std::string>()))
+          paths.push_back(std::move(way));
     reply_.ok({{"name", name_},
                {"key", key_.text()},
                {"sent", sent_},

@@ -1,4 +1,4 @@
-// status, identity, netcheck, triggers, ring, metrics, reload.
+// status, identity, triggers, ring, metrics, reload.
 #include <unistd.h>
 
 #include "proxy/daemon/commands.hh"
@@ -8,46 +8,6 @@
 
 namespace i3 {
 namespace {
-
-Json nodes_json(Worker& worker) {
-  Json nodes = Json::array();
-  for (const EntryStatus& entry : worker.host().client().nodes())
-    nodes.push_back({{"address", entry.address.text()},
-                     {"key", entry.key ? Json(entry.key->text()) : Json()},
-                     {"state", entry.alive             ? "up"
-                               : entry.trouble.empty() ? "trying"
-                                                       : "down"},
-                     {"rtt_ms", entry.alive ? Json(to_ms(entry.rtt)) : Json()}});
-  return nodes;
-}
-
-// What the nodes that answered say of our address (RFC 5780 would call it the mapping).
-Json nat_json(Worker& worker) {
-  const Observed observed = worker.host().client().observed();
-  Json seen = Json::array();
-  bool mapped = false, same = true, any = false;
-  std::size_t nodes = 0;
-  const auto locals = worker.candidates();
-  for (const auto& family : {observed.v4, observed.v6}) {
-    if (!family.endpoint) continue;
-    any = true;
-    seen.push_back(family.endpoint->text());
-    same = same && family.same;
-    nodes = std::max(nodes, family.nodes);
-    if (std::find(locals.begin(), locals.end(), *family.endpoint) == locals.end() &&
-        !family.endpoint->address.loopback())
-      mapped = true;
-  }
-  const char* kind = !any        ? "unknown"
-                     : !mapped   ? "none"
-                     : !same     ? "endpoint-dependent"
-                     : nodes > 1 ? "endpoint-independent"
-                                 : "unknown";
-  // What nodes see through a tunnel is its end, not our NAT.
-  if (worker.transports().on_tls())
-    return {{"kind", "unknown"}, {"udp", false}, {"observed", Json::array()}};
-  return {{"kind", kind}, {"udp", any}, {"observed", seen}};
-}
 
 // By which way datagrams leave, and why.
 Json transport_json(Worker& worker) {
@@ -219,13 +179,6 @@ void register_status_commands(ControlServer& server, Worker& worker) {
   plain("status", status);
   plain("identity", identity);
   plain("triggers", triggers);
-  plain("netcheck", [](Worker& w) {
-    return Json{{"nat", nat_json(w)},
-                {"udp", nat_json(w)["udp"]},
-                {"ipv4", w.have_v4()},
-                {"ipv6", w.have_v6()},
-                {"nodes", nodes_json(w)}};
-  });
   plain("metrics", [](Worker& w) { return Json{{"text", metrics(w)}}; });
   plain("ring", [](Worker& w) {
     if (w.node() == nullptr) throw ControlError("no node runs inside this proxy: ask an i3-node");

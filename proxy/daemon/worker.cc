@@ -116,7 +116,10 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
       broker_(std::make_unique<Broker>(UniqueFd(fd))),
       settings_(read_settings()),
       warnings_(settings_.warnings),
-      identity_(std::make_unique<Identity>(inherited_.seed)) {
+      identity_(std::make_unique<Identity>(inherited_.seed)),
+      aside_(
+          io_, [this](const Endpoint& from, Bytes datagram) { host_->on_aside(from, datagram); },
+          [this] { turn(); }) {
   for (std::string& note : unsupported(settings_)) warnings_.push_back(std::move(note));
   for (const std::string& warning : warnings_) log_.warning("settings", {{"note", warning}});
   read_underlay();
@@ -556,6 +559,10 @@ void Worker::set_route(const VirtualIp& address, bool present) {
   BrokerReply reply = present ? broker_->add_route(prefix) : broker_->remove_route(prefix);
   if (!reply.ok())
     log_.warning("route_refused", {{"address", address.text()}, {"reason", reply.text}});
+}
+
+std::optional<std::uint16_t> Worker::open_aside() {
+  return aside_.open(underlay_->local().address.is_v4());
 }
 
 void Worker::log_state(const std::string& line) {

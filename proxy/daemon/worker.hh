@@ -10,6 +10,7 @@
 #include "dnsintercept/placement.hh"
 #include "dnsintercept/resolver_watch.hh"
 #include "overlay/base/control/server.hh"
+#include "proxy/daemon/aside_socket.hh"
 #include "proxy/daemon/clock_watch.hh"
 #include "proxy/daemon/embedded_node.hh"
 #include "proxy/daemon/names.hh"
@@ -76,6 +77,9 @@ class Worker final : public HostIo {
   void to_tun(Bytes packet) override;
   void set_route(const VirtualIp& address, bool present) override;
   void log_state(const std::string& line) override;
+  std::optional<std::uint16_t> open_aside() override;
+  void send_aside(const Endpoint& to, Bytes datagram) override { aside_.send(to, datagram); }
+  void close_aside() override { aside_.close(); }
 
   ProxySettings read_settings();
   HostSettings host_settings(std::string_view state);
@@ -121,6 +125,7 @@ class Worker final : public HostIo {
   std::unique_ptr<EmbeddedNode> node_;
   bool invited_ = false;  // somebody was told of our own node
   std::unique_ptr<Host> host_;
+  AsideSocket aside_;
   std::unique_ptr<Underlay> underlay_;
   std::unique_ptr<Transports> transports_;
   std::unique_ptr<TunIo> tun_;

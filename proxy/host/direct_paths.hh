@@ -24,10 +24,15 @@ struct DirectPaths {
   static constexpr std::size_t kMaxCandidates = 12;
   std::vector<Candidate> candidates;
   std::optional<Endpoint> active;
-  TimePoint active_heard{};        // when something authenticated last came over the active one
-  TimePoint next_round = kNever;   // when all candidates are tried again
-  unsigned rounds = 0;             // that found no way, in a row
-  TimePoint wanted_since{};        // the first packet, or the loss of the way before
+  TimePoint active_heard{};       // when something authenticated last came over the active one
+  TimePoint next_round = kNever;  // when all candidates are tried again
+  unsigned rounds = 0;            // that found no way, in a row
+  TimePoint wanted_since{};       // the first packet, or the loss of the way before
+  // Our own NAT gives ports in order: where the peer may find us, and until when that is waited
+  // for.
+  std::vector<Endpoint> predicted;
+  TimePoint sample_until = kNever;
+  bool sampled = false;
   std::optional<Duration> took{};  // from then to the first proved way
 
   Candidate* find(const Endpoint& endpoint) {

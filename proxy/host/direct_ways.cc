@@ -22,12 +22,55 @@ void DirectWays::learn(Peer& peer, const std::vector<Endpoint>& told, TimePoint 
     return;
   }
   if (peer.direct.wanted_since == TimePoint{}) peer.direct.wanted_since = now;
-  for (const Endpoint& endpoint : told) add(peer, endpoint, true, now);
+  if (!waits_for_sample(peer, now)) try_all(peer, told, now);
+}
+
+// Each address that is tried takes a port of ours: outside ones first, so that what was told of the
+// next ports fits them.
+void DirectWays::try_all(Peer& peer, const std::vector<Endpoint>& told, TimePoint now) {
+  for (const bool inside : {false, true})
+    for (const Endpoint& endpoint : told)
+      if (endpoint.address.is_private() == inside) add(peer, endpoint, true, now);
+}
+
+bool DirectWays::waits_for_sample(Peer& peer, TimePoint now) {
+  DirectPaths& direct = peer.direct;
+  if (direct.sampled || parts_.client.port_step() == 0) return false;
+  if (direct.sample_until == kNever) {
+    direct.sample_until = now + kSampleWithin;
+    parts_.client.sample_port(now);
+    parts_.peers.schedule(peer, direct.sample_until);
+  }
+  return true;
+}
+
+void DirectWays::port_sampled(Peer& peer, const Endpoint& seen, TimePoint now) {
+  DirectPaths& direct = peer.direct;
+  if (direct.sample_until == kNever) return;
+  direct.sample_until = kNever;
+  direct.sampled = true;
+  for (int i = 1; i <= kPredictedPorts; ++i) {
+    const int port = seen.port + i * parts_.client.port_step();
+    if (port >= 1024 && port <= 65535)
+      direct.predicted.push_back({seen.address, static_cast<std::uint16_t>(port)});
+  }
+  if (call_peer) call_peer(peer, now);
+  try_all(peer, peer.their_candidates, now);
 }
 
 void DirectWays::restart(Peer& peer, TimePoint now) {
   peer.direct = DirectPaths{};
   if (wanted(peer)) learn(peer, peer.their_candidates, now);
+}
+
+void DirectWays::own_address_changed(Peer& peer, TimePoint now) {
+  if (!wanted(peer) || now > peer.last_used + kInUse) return;
+  if (peer.direct.active) return verify(peer, now);
+  peer.direct.rounds = 0;
+  peer.direct.sampled = false;
+  peer.direct.predicted.clear();
+  peer.direct.next_round = now;
+  parts_.peers.schedule(peer, now);
 }
 
 void DirectWays::used_again(Peer& peer, TimePoint now) {
@@ -156,6 +199,11 @@ void DirectWays::suspect(Peer& peer, TimePoint now) {
   if (candidate == nullptr) return;
   candidate->next = kNever;
   add(peer, candidate->endpoint, candidate->told, now);
+  // Both ends try again at once, and should our own NAT have forgotten us, nodes will know it.
+  direct.rounds = 0;
+  direct.next_round = now;
+  parts_.peers.schedule(peer, now);
+  parts_.client.verify(now);
 }
 
 void DirectWays::check_active(Peer& peer, Candidate& candidate, TimePoint now) {
@@ -169,7 +217,9 @@ void DirectWays::check_active(Peer& peer, Candidate& candidate, TimePoint now) {
       direct.active.reset();
       return;
     }
-    const TimePoint due = std::min(direct.active_heard + kQuietWay, candidate.sent + kReproveEvery);
+    const TimePoint due =
+        std::min(direct.active_heard + kQuietWay,
+                 candidate.sent + std::min(kReproveEvery, parts_.client.keep_alive()));
     if (now < due) {
       candidate.next = due;
       return;
@@ -206,6 +256,11 @@ void DirectWays::end_round(Peer& peer, TimePoint now) {
 
 void DirectWays::on_timer(Peer& peer, TimePoint now) {
   if (!wanted(peer)) return;
+  if (now >= peer.direct.sample_until) {
+    peer.direct.sample_until = kNever;
+    peer.direct.sampled = true;
+    try_all(peer, peer.their_candidates, now);
+  }
   // By index: suspect() may touch the list.
   for (std::size_t i = 0; i < peer.direct.candidates.size(); ++i) {
     Candidate& candidate = peer.direct.candidates[i];
@@ -225,7 +280,7 @@ void DirectWays::on_timer(Peer& peer, TimePoint now) {
 
 TimePoint DirectWays::next_deadline(const Peer& peer) const {
   if (!wanted(peer)) return kNever;
-  TimePoint next = peer.direct.next_round;
+  TimePoint next = std::min(peer.direct.next_round, peer.direct.sample_until);
   for (const Candidate& candidate : peer.direct.candidates) next = std::min(next, candidate.next);
   return next;
 }

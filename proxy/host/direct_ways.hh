@@ -19,6 +19,10 @@ class DirectWays {
   void learn(Peer& peer, const std::vector<Endpoint>& told, TimePoint now);
   // Forgets all ways and tries anew: our own addresses changed.
   void restart(Peer& peer, TimePoint now);
+  // A new binding of our own NAT was seen there: the next ones follow in order.
+  void port_sampled(Peer& peer, const Endpoint& seen, TimePoint now);
+  // Nodes see us elsewhere than before: perhaps our NAT gave us other ports.
+  void own_address_changed(Peer& peer, TimePoint now);
   // It is used again after a pause.
   void used_again(Peer& peer, TimePoint now);
 
@@ -38,6 +42,8 @@ class DirectWays {
   std::function<void(Peer&, TimePoint)> call_peer;
 
  private:
+  bool waits_for_sample(Peer& peer, TimePoint now);
+  void try_all(Peer& peer, const std::vector<Endpoint>& told, TimePoint now);
   void add(Peer& peer, const Endpoint& endpoint, bool told, TimePoint now);
   void challenge(Peer& peer, Candidate& candidate, TimePoint now);
   void check_active(Peer& peer, Candidate& candidate, TimePoint now);
@@ -60,6 +66,9 @@ inline constexpr unsigned kReproveTries = 4;
 // Rounds of tries: the pause after one doubles from the first to the last.
 inline constexpr Duration kFirstRoundPause = std::chrono::seconds(2);
 inline constexpr Duration kLastRoundPause = std::chrono::seconds(60);
+// Ports in order: how many that are expected next are told, and how long a look at them may take.
+inline constexpr int kPredictedPorts = 4;
+inline constexpr Duration kSampleWithin = std::chrono::milliseconds(500);
 inline constexpr Duration kInUse = std::chrono::seconds(30);
 
 }  // namespace i3

@@ -365,6 +365,7 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
     case wire::Control::paths_ack:
       return paths_.on_acknowledged(peer, control->nonce);
     case wire::Control::ping:
+      peer.last_used = now;
       wire::NonceControl{wire::Control::pong, control->nonce}.write(writer);
       courier_.send_control(peer, writer.written(), now);
       return;
@@ -478,19 +479,6 @@ void Host::triggers_gone(TimePoint now) {
     peer.mine_told = {};
     peer.mine_acknowledged = true;
     if (sessions_.can_seal(peer.handle, now)) rendezvous_.contact(peer, now);
-  });
-}
-
-void Host::network_changed(std::vector<Endpoint> candidates, bool have_v4, bool have_v6) {
-  const TimePoint now = parts_.clock.now();
-  parts_.candidates = std::move(candidates);
-  parts_.options.have_v4 = have_v4;
-  parts_.options.have_v6 = have_v6;
-  client_.set_families(have_v4, have_v6);
-  client_.network_changed(now);
-  peers_.each([&](Peer& peer) {
-    direct_.restart(peer, now);
-    if (peer.mine) paths_.trigger_changed(peer, now);
   });
 }
 

@@ -51,6 +51,8 @@ class Host : private ClientEvents {
   void on_tun(Frame frame);
   // A datagram of the underlay; opened in place.
   void on_datagram(const Endpoint& from, MutBytes datagram);
+  // A datagram of the second socket (HostIo::open_aside).
+  void on_aside(const Endpoint& from, Bytes datagram);
   TimePoint next_deadline() const;
   void on_timer();
 
@@ -98,6 +100,10 @@ class Host : private ClientEvents {
   const VerdictCounters& verdicts() const { return verdicts_; }
   InboundRules& rules() { return rules_; }
   std::string path_text(const Peer& peer) const;
+  // The nodes on the way to the peer's public ID; may call back at once, with no hops.
+  void trace(const PublicKey& key, TraceDone done);
+  // Looks at the NAT now; `done` when there is a report, which may be never.
+  void check_nat(std::function<void()> done);
 
  private:
   Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
@@ -131,6 +137,12 @@ class Host : private ClientEvents {
   void on_no_label(const Endpoint& node, wire::Label label, TimePoint now) override;
   void on_trigger(const Id& id, TimePoint now) override;
   void on_ready(bool ready, TimePoint now) override;
+  std::optional<std::uint16_t> open_aside() override { return parts_.io.open_aside(); }
+  void send_aside(const Endpoint& to, Bytes message) override { parts_.io.send_aside(to, message); }
+  void close_aside() override { parts_.io.close_aside(); }
+  void on_nat(TimePoint now) override;
+  void on_observed_change(TimePoint now) override;
+  void on_port_sample(const Endpoint& seen, TimePoint now) override;
 
   void on_session_message(std::uint8_t kind, MutBytes message, const Origin& origin, TimePoint now);
   void replay_overtaken(TimePoint now);
@@ -182,10 +194,11 @@ class Host : private ClientEvents {
   std::deque<PublicKey> to_greet_;  // recently active peers, after a restart
   TimePoint next_greeting_ = kNever;
   TimePoint next_sweep_ = kNever;
-  TimePoint heard_by_node_{};         // when something authenticated last came through a node
-  TimePoint quiet_at_ = kNever;       // then the nodes are asked, if nothing more came
-  std::vector<Ping> pings_;           // bounded by kMaxPings
-  std::vector<Overtaken> overtaken_;  // bounded by kMaxOvertaken
+  TimePoint heard_by_node_{};    // when something authenticated last came through a node
+  TimePoint quiet_at_ = kNever;  // then the nodes are asked, if nothing more came
+  std::vector<std::function<void()>> waiting_for_nat_;  // bounded by kMaxPings
+  std::vector<Ping> pings_;                             // bounded by kMaxPings
+  std::vector<Overtaken> overtaken_;                    // bounded by kMaxOvertaken
   bool replaying_ = false;
 };
 

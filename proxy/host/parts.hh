@@ -20,6 +20,11 @@ class HostIo {
   virtual void to_tun(Bytes packet) = 0;
   // A /32 route to the TUN for a peer's address outside the pool.
   virtual void set_route(const VirtualIp& address, bool present) = 0;
+  // A second socket, opened anew each time at a port of the system's choice, which is returned;
+  // what comes to it goes to Host::on_aside. Nothing: not offered.
+  virtual std::optional<std::uint16_t> open_aside() { return std::nullopt; }
+  virtual void send_aside(const Endpoint&, Bytes) {}
+  virtual void close_aside() {}
   // One line for the state log; without the newline.
   virtual void log_state(const std::string& line) = 0;
 };

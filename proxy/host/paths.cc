@@ -42,6 +42,8 @@ wire::Hello Paths::hello(const Peer& peer) const {
     if (seen && std::find(hello.candidates.begin(), hello.candidates.end(), *seen) ==
                     hello.candidates.end())
       hello.candidates.push_back(*seen);
+  hello.candidates.insert(hello.candidates.end(), peer.direct.predicted.begin(),
+                          peer.direct.predicted.end());
   if (hello.candidates.size() > wire::Hello::kMaxCandidates)
     hello.candidates.erase(hello.candidates.begin(),
                            hello.candidates.end() - wire::Hello::kMaxCandidates);

@@ -1,5 +1,6 @@
 // Messages between a host and a node.
 #include "overlay/wire/host_messages.hh"
+#include "overlay/wire/reach.hh"
 #include "tests/fuzz/wire/round_trip.hh"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -15,6 +16,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::round_trip<wire::NotPresent>(input);
   fuzz::round_trip<wire::Way>(input);
   fuzz::round_trip<wire::NoLabel>(input);
+  fuzz::round_trip<wire::Reach>(input);
+  fuzz::round_trip<wire::ReachSeen>(input);
+  fuzz::round_trip<wire::Reached>(input);
+  fuzz::round_trip<wire::ReachForBody>(input);
+  fuzz::round_trip<wire::Step>(input);
+  fuzz::round_trip<wire::StepReply>(input);
   // Its writer signs, so only parsing and checking are tried.
   if (const auto reply = wire::ProbeReply::parse(input))
     wire::ProbeReply::valid_signature(input, reply->contact.key);

@@ -4,6 +4,7 @@
 
 #include "overlay/wire/hello.hh"
 #include "overlay/wire/tunnel.hh"
+#include "overlay/wire/reach.hh"
 #include "tests/fuzz/wire/node_world.hh"
 
 namespace {
@@ -85,6 +86,15 @@ void host_family(const Identity& identity, const wire::NodeContact& node) {
   host.add("not_present", bytes_of(wire::NotPresent{7, public_id(identity.key())}));
   host.add("way", bytes_of(wire::Way{7, public_id(identity.key()), {7, 8}}));
   host.add("no_label", bytes_of(wire::NoLabel{{7, 8}}));
+  const Endpoint seen = *Endpoint::parse("192.0.2.1:4000");
+  host.add("reach", bytes_of(wire::Reach{wire::ReachHow::seen, 7, {}, {}}));
+  host.add("reach_other", bytes_of(wire::Reach{wire::ReachHow::other_node, 7, seen, {1}}));
+  host.add("reach_seen", bytes_of(wire::ReachSeen{7, seen, {1}, 40000, true}));
+  host.add("reached", bytes_of(wire::Reached{wire::ReachHow::other_port, 7}));
+  host.add("reach_for", bytes_of(wire::ReachForBody{7, seen}));
+  host.add("step", bytes_of(wire::Step{7, public_id(identity.key())}));
+  host.add("step_reply",
+           bytes_of(wire::StepReply{7, public_id(identity.key()), true, true, 2, node, node}));
 }
 
 wire::Insert insertion(const Identity& identity) {
@@ -214,6 +224,12 @@ void node_family() {
                                    {2, sent},
                                    {2, bytes_of(wire::Refresh{7, peer.key(), peer.key(), {}})},
                                    {2, bytes_of(wire::Returned{1, {1}, {}})}}));
+  const Endpoint elsewhere = *Endpoint::parse("192.0.2.1:4000");
+  family.add("reach", session({{2, bytes_of(wire::Reach{wire::ReachHow::seen, 7, {}, {}})},
+                               {2, bytes_of(wire::Reach{wire::ReachHow::same, 7, elsewhere, {}})},
+                               {2, bytes_of(wire::Step{7, id})},
+                               {0x22, ring_message(world, wire::RingKind::reach_for,
+                                                   bytes_of(wire::ReachForBody{7, elsewhere}))}}));
   Input labelled = written([&](Writer& writer) { wire::Labelled::write_front(writer, 4, {}); });
   family.add("labelled", session({{2, labelled}}));
   using wire::RingKind;

@@ -64,6 +64,7 @@ SimHost::SimHost(SimNetwork& network, SimNetwork::Host machine, const Endpoint& 
 
 SimHost::~SimHost() {
   if (timer_ != 0) network_.cancel(timer_);
+  close_aside();
   network_.close(at_);
 }
 
@@ -92,6 +93,25 @@ void SimHost::set_route(const VirtualIp&, bool) {}
 
 void SimHost::log_state(const std::string& line) {
   state_ += line + '\n';
+}
+
+std::optional<std::uint16_t> SimHost::open_aside() {
+  close_aside();
+  aside_ = {at_.address, next_aside_++};
+  network_.open(machine_, aside_, [this](const Endpoint& from, const Endpoint&, MutBytes message) {
+    host_->on_aside(from, message);
+    arm();
+  });
+  return aside_.port;
+}
+
+void SimHost::send_aside(const Endpoint& to, Bytes message) {
+  network_.send(machine_, aside_, to, message);
+}
+
+void SimHost::close_aside() {
+  if (aside_.valid()) network_.close(aside_);
+  aside_ = {};
 }
 
 VirtualIp SimHost::address_of(const PublicKey& key, bool v6) {

@@ -53,11 +53,16 @@ class SimHost final : public HostIo {
   void to_tun(Bytes packet) override;
   void set_route(const VirtualIp& address, bool present) override;
   void log_state(const std::string& line) override;
+  std::optional<std::uint16_t> open_aside() override;
+  void send_aside(const Endpoint& to, Bytes message) override;
+  void close_aside() override;
   void arm();
 
   SimNetwork& network_;
   SimNetwork::Host machine_;
   Endpoint at_;
+  Endpoint aside_;  // the second socket, each time at another port
+  std::uint16_t next_aside_ = 50000;
   SeededRandom random_;
   std::unique_ptr<Identity> identity_;
   Log log_;
