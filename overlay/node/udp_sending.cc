@@ -99,10 +99,7 @@ void UdpSending::flush(int fd) {
       for (; done < runs_.size(); ++done) failures_ += runs_[done].count;
       break;
     }
-    if (runs_[done].count > 1)
-      send_singly(fd, runs_[done]);
-    else
-      ++failures_;
+    send_singly(fd, runs_[done]);
     ++done;
   }
   routes_.clear();
@@ -110,15 +107,27 @@ void UdpSending::flush(int fd) {
   used_ = 0;
 }
 
-// A super-packet was refused: the kernel or the path does not take it, single datagrams may do.
+// Refused: the kernel or the path takes no super-packet, or the source is no address of this
+// machine any more; then the kernel chooses one.
 void UdpSending::send_singly(int fd, const Run& run) {
-  if (errno == EIO || errno == EOPNOTSUPP || errno == ENOPROTOOPT) segmentation_ = false;
+  if (run.count > 1 && (errno == EOPNOTSUPP || errno == ENOPROTOOPT)) segmentation_ = false;
   for (std::size_t i = 0; i < run.count; ++i) {
-    mmsghdr message;
-    UdpRoute::Control control;
-    prepare(message, {run.first + i, 1, run.route}, control);
-    if (sendmsg(fd, &message.msg_hdr, MSG_DONTWAIT) < 0) ++failures_;
+    if (send_one(fd, {run.first + i, 1, run.route})) continue;
+    UdpRoute& route = routes_[run.route];
+    if (route.source_size != 0 && (errno == EINVAL || errno == EADDRNOTAVAIL)) {
+      route.source_size = 0;
+      stale_sources_.push_back(route.address);
+      if (send_one(fd, {run.first + i, 1, run.route})) continue;
+    }
+    ++failures_;
   }
+}
+
+bool UdpSending::send_one(int fd, const Run& run) {
+  mmsghdr message;
+  UdpRoute::Control control;
+  prepare(message, run, control);
+  return sendmsg(fd, &message.msg_hdr, MSG_DONTWAIT) >= 0;
 }
 
 }  // namespace i3

@@ -5,6 +5,7 @@
 #include <array>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <utility>
 #include <vector>
 
 #include "overlay/base/bytes.hh"
@@ -38,6 +39,8 @@ class UdpSending {
   // Sends all; what the kernel refuses is counted and forgotten.
   void flush(int fd);
   std::uint64_t failures() const { return failures_; }
+  // To whom sending from the given source failed, since that address is gone; forgotten then.
+  std::vector<sockaddr_storage> take_stale_sources() { return std::exchange(stale_sources_, {}); }
 
  private:
   struct Run {
@@ -49,6 +52,7 @@ class UdpSending {
   std::size_t gather(std::size_t first) const;
   void prepare(mmsghdr& message, const Run& run, UdpRoute::Control& control);
   void send_singly(int fd, const Run& run);
+  bool send_one(int fd, const Run& run);
 
   std::size_t largest_;
   std::vector<std::uint8_t> storage_;
@@ -61,6 +65,7 @@ class UdpSending {
   std::vector<mmsghdr> messages_;
   std::vector<UdpRoute::Control> controls_;
   bool segmentation_ = true;  // until the kernel refuses it
+  std::vector<sockaddr_storage> stale_sources_;
   std::uint64_t failures_ = 0;
 };
 

@@ -216,4 +216,11 @@ void UdpSocket::send(const Endpoint& to, Bytes bytes, bool borrow) {
   sending_.add(route, bytes, borrow);
 }
 
+void UdpSocket::flush() {
+  if (sending_.empty()) return;
+  sending_.flush(fd_.get());
+  for (const sockaddr_storage& to : sending_.take_stale_sources())
+    came_to_.erase(from_sockaddr(to));
+}
+
 }  // namespace i3

@@ -75,9 +75,7 @@ class UdpSocket {
 
   // Sent at the next flush(). With `borrow` the bytes are not copied and must last until then.
   void send(const Endpoint& to, Bytes bytes, bool borrow);
-  void flush() {
-    if (!sending_.empty()) sending_.flush(fd_.get());
-  }
+  void flush();
   std::uint64_t send_failures() const { return sending_.failures() + unsendable_; }
 
  private:

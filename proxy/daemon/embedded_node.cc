@@ -97,18 +97,21 @@ class EmbeddedNode::Impl final : public NodeIo {
     armed_ = next;
     timer_.expires_at(std::chrono::steady_clock::time_point(
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(next.time_since_epoch())));
-    timer_.async_wait([this](const boost::system::error_code& error) {
-      if (error) return;
-      armed_ = kNever;
-      core_.on_timer(clock_.now(), clock_.wall());
-      turn();
-    });
+    // A timer that has run out is called even if this object went in the same turn.
+    timer_.async_wait(
+        [this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+          if (error || alive.expired()) return;
+          armed_ = kNever;
+          core_.on_timer(clock_.now(), clock_.wall());
+          turn();
+        });
   }
 
   Clock& clock_;
   std::vector<EntryNode> join_;
   boost::asio::steady_timer timer_;
   TimePoint armed_ = kNever;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
   wire::NodeContact contact_;
   Endpoint address_;
   NodeCore core_;

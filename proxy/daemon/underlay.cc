@@ -20,12 +20,13 @@ Underlay::~Underlay() {
 }
 
 void Underlay::wait() {
-  readiness_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                        [this](const boost::system::error_code& error) {
-                          if (error) return;
-                          receive();
-                          wait();
-                        });
+  readiness_.async_wait(
+      boost::asio::posix::stream_descriptor::wait_read,
+      [this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+        if (error || alive.expired()) return;
+        receive();
+        wait();
+      });
 }
 
 // A few batches a turn, so that the TUN and the timers get theirs under load.

@@ -38,6 +38,7 @@ class Underlay {
   void wait();
   void receive();
 
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
   UdpSocket socket_;
   boost::asio::posix::stream_descriptor readiness_;
   std::function<void(const Endpoint&, MutBytes)> received_;

@@ -63,28 +63,30 @@ KernelRelay::KernelRelay() {
   leases_map_ = bpf_object__find_map_fd_by_name(object_.get(), "leases");
   counts_map_ = bpf_object__find_map_fd_by_name(object_.get(), "counts");
   assert(program_ >= 0 && leases_map_ >= 0 && counts_map_ >= 0);
-  attach();
-  if (attached_.empty()) throw KernelRelayError("no Ethernet interface is up");
+  const int error = attach();
+  if (!attached_.empty()) return;
+  if (error == EINVAL) throw KernelRelayError("it needs Linux 6.6, which has TCX links");
+  if (error != 0) fail("cannot attach to an interface", error);
+  throw KernelRelayError("no Ethernet interface is up");
 }
 
 KernelRelay::~KernelRelay() = default;
 
-void KernelRelay::attach() {
+// The first error, where there was one.
+int KernelRelay::attach() {
   struct if_nameindex* all = if_nameindex();
-  if (all == nullptr) return;
+  if (all == nullptr) return errno;
+  int error = 0;
   for (const struct if_nameindex* each = all; each->if_index != 0; ++each) {
     if (attached_.contains(each->if_index) || !is_ethernet_and_up(each->if_name)) continue;
     OwnedFd link(bpf_link_create(program_, static_cast<int>(each->if_index), kTcxIngress, nullptr));
-    if (!link && attached_.empty()) {
-      const int error = errno;
-      const std::string name = each->if_name;
-      if_freenameindex(all);
-      if (error == EINVAL) throw KernelRelayError("it needs Linux 6.6, which has TCX links");
-      fail("cannot attach to " + name, error);
-    }
-    if (link) attached_.emplace(each->if_index, Attached{each->if_name, std::move(link)});
+    if (link)
+      attached_.emplace(each->if_index, Attached{each->if_name, std::move(link)});
+    else if (error == 0)
+      error = errno;
   }
   if_freenameindex(all);
+  return error;
 }
 
 std::vector<std::string> KernelRelay::interfaces() const {
@@ -96,6 +98,7 @@ std::vector<std::string> KernelRelay::interfaces() const {
 bool KernelRelay::write(wire::Label label, const Lease& lease, TimePoint now, std::uint64_t used) {
   const i3_label key = key_of(label);
   i3_lease value{};
+  value.label = key;
   value.expires = nanoseconds(now + kLease);
   value.used = used;
   std::copy(lease.local.address.bytes.begin(), lease.local.address.bytes.end(), value.local);
@@ -114,8 +117,8 @@ std::optional<std::uint64_t> KernelRelay::last_used(wire::Label label) const {
 }
 
 // 0 where there is none through an interface that the program sits on.
-unsigned KernelRelay::way_to(const Endpoint& target) const {
-  const auto out = interface_towards(target.address);
+unsigned KernelRelay::way_to(const Endpoint& local, const Endpoint& target) const {
+  const auto out = interface_towards(local.address, target.address);
   return out && attached_.contains(*out) ? *out : 0;
 }
 
@@ -126,12 +129,15 @@ void KernelRelay::offer(wire::Label label, const Endpoint& local, const Endpoint
   const auto known = leases_.find(label);
   if (known != leases_.end()) {
     const Lease& lease = known->second;
-    if (lease.local == local && lease.target == target && lease.renewed + kRenewEvery > now) return;
-    if (lease.out == 0 && now < lease.route_until) return;
+    if (lease.renewed + kRenewEvery > now || (lease.out == 0 && now < lease.route_until)) return;
   } else if (leases_.size() >= kMostLeases) {
     return;
   }
-  Lease lease{local, target, way_to(target), now + kRouteFor, now};
+  if (now >= next_attach_) {
+    attach();
+    next_attach_ = now + kRouteFor;
+  }
+  Lease lease{local, target, way_to(local, target), now + kRouteFor, now};
   if (lease.out != 0 && !write(label, lease, now, nanoseconds(now))) lease.out = 0;
   leases_.insert_or_assign(label, lease);
   next_review_ = std::min(next_review_, now + kRenewEvery);
@@ -154,7 +160,7 @@ bool KernelRelay::renew(wire::Label label, Lease& lease, TimePoint now) {
                    nanoseconds(now))
     return false;
   if (now >= lease.route_until) {
-    lease.out = way_to(lease.target);
+    lease.out = way_to(lease.local, lease.target);
     lease.route_until = now + kRouteFor;
     if (lease.out == 0) return false;
   }

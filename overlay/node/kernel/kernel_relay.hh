@@ -41,8 +41,6 @@ class KernelRelay final : public LabelLeases {
   KernelRelay(const KernelRelay&) = delete;
   KernelRelay& operator=(const KernelRelay&) = delete;
 
-  // Interfaces that came up meanwhile.
-  void attach();
   std::vector<std::string> interfaces() const;
 
   void offer(wire::Label label, const Endpoint& local, const Endpoint& target,
@@ -75,7 +73,9 @@ class KernelRelay final : public LabelLeases {
   std::optional<std::uint64_t> last_used(wire::Label label) const;
   void end(wire::Label label);
   bool renew(wire::Label label, Lease& lease, TimePoint now);
-  unsigned way_to(const Endpoint& target) const;
+  unsigned way_to(const Endpoint& local, const Endpoint& target) const;
+  // To interfaces that are up, and were not before.
+  int attach();
 
   struct Close {
     void operator()(bpf_object* object) const;
@@ -85,9 +85,11 @@ class KernelRelay final : public LabelLeases {
   std::unordered_map<unsigned, Attached> attached_;  // by index
   std::unordered_map<wire::Label, Lease, LabelHash> leases_;
   TimePoint next_review_ = kNever;
+  TimePoint next_attach_{};
 };
 
-// Index of the interface that packets to `target` leave by; nothing without a route.
-std::optional<unsigned> interface_towards(const IpAddress& target);
+// Index of the interface that packets from `source`, an address of this machine, to `target` leave
+// by; nothing without a route. Both of one family.
+std::optional<unsigned> interface_towards(const IpAddress& source, const IpAddress& target);
 
 }  // namespace i3

@@ -12,6 +12,7 @@ struct i3_label {
 // For a while packets with this label go straight on. Addresses in the 16-byte form (IPv4 mapped),
 // ports in network byte order.
 struct i3_lease {
+  struct i3_label label;  // once more: an element may be given to another label while it is read
   __u64 expires;   // CLOCK_MONOTONIC, ns
   __u64 used;      // when a packet last took it; written by the kernel
   __u8 local[16];  // where packets must have come to, and leave from

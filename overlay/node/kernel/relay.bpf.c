@@ -28,6 +28,8 @@ struct labelled {
   struct i3_label label;
 };
 #define MOST_SEGMENTS 64
+#define MOST_BYTES 2048
+#define PACKET_FOR_US 0  // PACKET_HOST
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -70,22 +72,39 @@ static __always_inline int one_label(struct __sk_buff* skb, __u32 payload, __u32
   return at + each >= skb->len;
 }
 
-// The lease for the packet whose UDP payload starts at `payload`, if it may go on here.
-static __always_inline struct i3_lease* lease_of(struct __sk_buff* skb, __u32 payload,
-                                                 const __u8* local, __u16 local_port) {
+// Copies the lease for the packet whose UDP payload starts at `payload`, if it may go on here.
+static __always_inline int lease_of(struct __sk_buff* skb, __u32 payload, const __u8* local,
+                                    __u16 local_port, struct i3_lease* lease) {
   struct labelled head;
   if (bpf_skb_load_bytes(skb, payload, &head, sizeof head) < 0) return 0;
   if (head.version != I3_VERSION || head.type != I3_LABELLED || head.flags != 0) return 0;
-  struct i3_lease* lease = bpf_map_lookup_elem(&leases, &head.label);
-  __u64 now = bpf_ktime_get_ns();
-  if (!lease || lease->expires <= now || lease->local_port != local_port ||
-      !same_address(lease->local, local) ||
-      (skb->gso_size && !one_label(skb, payload, skb->gso_size, &head))) {
-    count(I3_PASSED_UP, 1);
-    return 0;
-  }
-  lease->used = now;
-  return lease;
+  struct i3_lease* found = bpf_map_lookup_elem(&leases, &head.label);
+  const __u64 now = bpf_ktime_get_ns();
+  __u32 mtu = 0;
+  if (!found) goto up;
+  *lease = *found;
+  if (lease->label.slot != head.label.slot || lease->label.secret != head.label.secret ||
+      lease->expires <= now || lease->local_port != local_port ||
+      !same_address(lease->local, local))
+    goto up;
+  if (skb->gso_size &&
+      (skb->gso_size > MOST_BYTES || !one_label(skb, payload, skb->gso_size, &head)))
+    goto up;
+  // What does not fit the next link is cut, or answered, by the stack.
+  if (bpf_check_mtu(skb, lease->out, &mtu, 0, BPF_MTU_CHK_SEGS) != 0) goto up;
+  found->used = now;
+  return 1;
+up:
+  count(I3_PASSED_UP, 1);
+  return 0;
+}
+
+// A lone datagram whose headers agree on its length; a super-packet's are the kernel's own.
+static __always_inline int sound(const struct __sk_buff* skb, __u32 udp_and_payload,
+                                 const struct udphdr* udp) {
+  const __u32 length = bpf_ntohs(udp->len);
+  return skb->gso_size || (length == udp_and_payload && length >= sizeof *udp + 12 &&
+                           length <= sizeof *udp + MOST_BYTES);
 }
 
 static __always_inline int go(struct __sk_buff* skb, const struct i3_lease* lease, __u32 payload) {
@@ -111,19 +130,20 @@ static __always_inline int relay4(struct __sk_buff* skb) {
   const __u32 at = ETH_HLEN, udp_at = ETH_HLEN + sizeof ip, payload = udp_at + sizeof udp;
   if (bpf_skb_load_bytes(skb, at, &ip, sizeof ip) < 0) return TC_ACT_UNSPEC;
   if (ip.ihl != 5 || ip.protocol != IPPROTO_UDP || ip.ttl <= 1 ||
-      (ip.frag_off & bpf_htons(0x3fff)) || bpf_skb_load_bytes(skb, udp_at, &udp, sizeof udp) < 0)
+      (ip.frag_off & bpf_htons(0x3fff)) || bpf_skb_load_bytes(skb, udp_at, &udp, sizeof udp) < 0 ||
+      !sound(skb, bpf_ntohs(ip.tot_len) - (__u32)sizeof ip, &udp))
     return TC_ACT_UNSPEC;
   __u8 local[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   __builtin_memcpy(local + 12, &ip.daddr, 4);
-  struct i3_lease* lease = lease_of(skb, payload, local, udp.dest);
-  if (!lease) return TC_ACT_UNSPEC;
+  struct i3_lease lease;
+  if (!lease_of(skb, payload, local, udp.dest, &lease)) return TC_ACT_UNSPEC;
   __u32 target;
-  __builtin_memcpy(&target, lease->target + 12, 4);
+  __builtin_memcpy(&target, lease.target + 12, 4);
   // From here on a failure leaves a packet half changed: it is dropped, as a network may.
   // The old destination becomes the source: one address leaves the sum, one comes in.
   if (bpf_l4_csum_replace(skb, udp_at + __builtin_offsetof(struct udphdr, check), ip.saddr, target,
                           BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0 | 4) < 0 ||
-      change_ports(skb, udp_at, &udp, lease) < 0)
+      change_ports(skb, udp_at, &udp, &lease) < 0)
     return TC_ACT_SHOT;
   struct iphdr now = ip;
   now.saddr = ip.daddr;
@@ -135,7 +155,7 @@ static __always_inline int relay4(struct __sk_buff* skb) {
       bpf_skb_store_bytes(skb, at + __builtin_offsetof(struct iphdr, ttl), &now.ttl, 1, 0) < 0 ||
       bpf_skb_store_bytes(skb, at + __builtin_offsetof(struct iphdr, saddr), &now.saddr, 8, 0) < 0)
     return TC_ACT_SHOT;
-  return go(skb, lease, payload);
+  return go(skb, &lease, payload);
 }
 
 static __always_inline int relay6(struct __sk_buff* skb) {
@@ -144,25 +164,28 @@ static __always_inline int relay6(struct __sk_buff* skb) {
   const __u32 at = ETH_HLEN, udp_at = ETH_HLEN + sizeof ip, payload = udp_at + sizeof udp;
   if (bpf_skb_load_bytes(skb, at, &ip, sizeof ip) < 0) return TC_ACT_UNSPEC;
   if (ip.nexthdr != IPPROTO_UDP || ip.hop_limit <= 1 ||
-      bpf_skb_load_bytes(skb, udp_at, &udp, sizeof udp) < 0)
+      bpf_skb_load_bytes(skb, udp_at, &udp, sizeof udp) < 0 || udp.check == 0 ||
+      !sound(skb, bpf_ntohs(ip.payload_len), &udp))
     return TC_ACT_UNSPEC;
-  struct i3_lease* lease = lease_of(skb, payload, (const __u8*)&ip.daddr, udp.dest);
-  if (!lease) return TC_ACT_UNSPEC;
+  struct i3_lease lease;
+  if (!lease_of(skb, payload, (const __u8*)&ip.daddr, udp.dest, &lease)) return TC_ACT_UNSPEC;
   const __u32 check = udp_at + __builtin_offsetof(struct udphdr, check);
-  __wsum changed = bpf_csum_diff((__be32*)&ip.saddr, 16, (__be32*)lease->target, 16, 0);
+  __wsum changed = bpf_csum_diff((__be32*)&ip.saddr, 16, (__be32*)lease.target, 16, 0);
   if (bpf_l4_csum_replace(skb, check, 0, changed, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0) < 0 ||
-      change_ports(skb, udp_at, &udp, lease) < 0)
+      change_ports(skb, udp_at, &udp, &lease) < 0)
     return TC_ACT_SHOT;
   struct ipv6hdr now = ip;
   now.hop_limit = ip.hop_limit - 1;
   now.saddr = ip.daddr;
-  __builtin_memcpy(&now.daddr, lease->target, 16);
+  __builtin_memcpy(&now.daddr, lease.target, 16);
   if (bpf_skb_store_bytes(skb, at, &now, sizeof now, 0) < 0) return TC_ACT_SHOT;
-  return go(skb, lease, payload);
+  return go(skb, &lease, payload);
 }
 
 SEC("tc")
 int i3_relay(struct __sk_buff* skb) {
+  // A VLAN's packets are its own interface's; others' packets are nobody's here.
+  if (skb->vlan_present || skb->pkt_type != PACKET_FOR_US) return TC_ACT_UNSPEC;
   if (skb->protocol == bpf_htons(ETH_P_IP)) return relay4(skb);
   if (skb->protocol == bpf_htons(ETH_P_IPV6)) return relay6(skb);
   return TC_ACT_UNSPEC;

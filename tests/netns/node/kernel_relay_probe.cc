@@ -49,7 +49,8 @@ Packet frame(const Datagram& datagram) {
   Tins::UDP udp(datagram.to.port, datagram.from.port);
   udp.inner_pdu(
       Tins::RawPDU(datagram.payload.data(), static_cast<std::uint32_t>(datagram.payload.size())));
-  Tins::EthernetII ethernet("02:00:00:00:00:01", "02:00:00:00:00:02");
+  // Test runs stand on the loopback interface, whose address is all zeros.
+  Tins::EthernetII ethernet("00:00:00:00:00:00", "02:00:00:00:00:02");
   if (datagram.to.address.is_v4()) {
     Tins::IP ip(datagram.to.address.text(), datagram.from.address.text());
     ip.ttl(datagram.ttl);
