@@ -73,7 +73,7 @@ void NodeCore::on_reach(const Endpoint& from, Bytes message, TimePoint now) {
   std::array<std::uint8_t, 64> buffer;
   Writer writer(buffer);
   wire::ReachForBody{reach->nonce, reach->target}.write(writer);
-  send(*member, wire::RingKind::reach_for, writer.written());
+  send(*member, wire::RingKind::reach_for, writer.written(), nullptr);
 }
 
 // For a member, whose host has proven itself to it. Shorter than what asked for it.
@@ -108,9 +108,9 @@ void NodeCore::on_step(const Endpoint& from, Bytes message, TimePoint now) {
   if (reply.in_ring) {
     reply.matches = static_cast<std::uint8_t>(
         std::min<std::size_t>(triggers_.match(step->id, 255, now).size(), 255));
-    const auto route = chord_->route(step->id.ring(), std::nullopt, 0, now);
+    const auto route = chord_->route(step->id.ring(), std::nullopt, now);
     reply.owner = route.kind == Chord::Route::Kind::self;
-    if (route.kind == Chord::Route::Kind::next) reply.next = route.next;
+    if (route.kind == Chord::Route::Kind::next) reply.next = route.next.contact;
   }
   if (!reply.node.v4 && !reply.node.v6) return counters_.add("step_no_address");
   answer(from, reply);
