@@ -18,14 +18,18 @@ void RelayPool::set_families(bool have_v4, bool have_v6) {
   have_v6_ = have_v6;
 }
 
-std::optional<Relay> RelayPool::take(std::span<const RingId> avoid, TimePoint now) {
-  if (ready_.empty()) return std::nullopt;
-  std::vector<std::size_t> good;
-  for (std::size_t i = 0; i < ready_.size(); ++i)
-    if (std::none_of(avoid.begin(), avoid.end(), [&](RingId at) { return ready_[i].owns(at); }))
-      good.push_back(i);
-  const std::size_t which =
-      good.empty() ? random_.below(ready_.size()) : good[random_.below(good.size())];
+std::optional<Relay> RelayPool::take(std::span<const RingId> avoid, const PublicKey& never,
+                                     TimePoint now) {
+  std::vector<std::size_t> good, others;
+  for (std::size_t i = 0; i < ready_.size(); ++i) {
+    if (ready_[i].relay.node.key == never) continue;
+    const bool avoided =
+        std::any_of(avoid.begin(), avoid.end(), [&](RingId at) { return ready_[i].owns(at); });
+    (avoided ? others : good).push_back(i);
+  }
+  const auto& from = good.empty() ? others : good;
+  if (from.empty()) return std::nullopt;
+  const std::size_t which = from[random_.below(from.size())];
   Relay relay = std::move(ready_[which].relay);
   ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(which));
   next_ = std::min(next_, now);

@@ -54,8 +54,9 @@ class RelayPool {
 
   bool wanted() const { return wanted_; }
   bool empty() const { return ready_.empty(); }
-  // One at random, none that owns one of `avoid` if there is another. Nothing if none is ready.
-  std::optional<Relay> take(std::span<const RingId> avoid, TimePoint now);
+  // One at random, none that owns one of `avoid` if there is another, and not the node of the key
+  // `never`. Nothing if no other is ready.
+  std::optional<Relay> take(std::span<const RingId> avoid, const PublicKey& never, TimePoint now);
 
   void on_message(const Endpoint& from, Bytes message, TimePoint now);
   TimePoint next_deadline() const { return next_; }

@@ -14,7 +14,8 @@ PacketSource NodeCore::through(const PacketSource& source, const ChainStep& step
 }
 
 // To a source that a packet was noted under here, by its tag.
-void NodeCore::answer_arrived(const wire::SourceTag& origin, Bytes message, TimePoint now) {
+void NodeCore::answer_arrived(const wire::SourceTag& origin, Bytes message, TimePoint now,
+                              unsigned steps_left) {
   const ReturnTable::Way* found = returns_.find(origin, now);
   if (!found) return counters_.add("reply_unknown_origin");
   const ReturnTable::Way way = *found;
@@ -22,15 +23,19 @@ void NodeCore::answer_arrived(const wire::SourceTag& origin, Bytes message, Time
   if (!returns_.spend(origin, message.size(), now)) return counters_.add("answer_too_long");
   if (!way.step) return io_.send(way.source.host, message);
   if (const auto absent = wire::NotPresent::parse(message))
-    return dead_end(way, *absent, message, now);
-  pass_back(way.source, message, now);
+    return dead_end(way, *absent, message, now, steps_left);
+  pass_back(way.source, message, now, steps_left);
 }
 
 // One step nearer to where the packet came from. Steps form no loop: the tag of each is made of the
-// one before it.
-void NodeCore::pass_back(const PacketSource& source, Bytes message, TimePoint now) {
-  if (source.direct() || source.entry.key == identity_.key())
-    return answer_arrived(source.origin, message, now);
+// one before it. But a member can send a packet on under a step's tag again and again, so the steps
+// taken here for one answer are counted.
+void NodeCore::pass_back(const PacketSource& source, Bytes message, TimePoint now,
+                         unsigned steps_left) {
+  if (source.direct() || source.entry.key == identity_.key()) {
+    if (steps_left == 0) return counters_.add("chain_too_long");
+    return answer_arrived(source.origin, message, now, steps_left - 1);
+  }
   std::array<std::uint8_t, wire::kMaxMessage> buffer;
   Writer body(buffer);
   wire::ReplyBody{source.origin, message}.write(body);
@@ -42,16 +47,16 @@ void NodeCore::pass_back(const PacketSource& source, Bytes message, TimePoint no
 // The row by which the packet went on leads to a dead ID: it rests for a while, and if it was the
 // last one of its ID, then that ID is as dead for whoever led here.
 void NodeCore::dead_end(const ReturnTable::Way& way, const wire::NotPresent& absent, Bytes message,
-                        TimePoint now) {
+                        TimePoint now, unsigned steps_left) {
   // A later ID of the packet's own stack says nothing about the row.
   if (!triggers_.suspend(way.step->slot, way.step->generation, absent.id, now))
-    return pass_back(way.source, message, now);
+    return pass_back(way.source, message, now, steps_left);
   counters_.add("pushed_back");
   if (!triggers_.match(way.step->reached, 1, now).empty()) return;
   std::array<std::uint8_t, wire::kMaxMessage> buffer;
   Writer writer(buffer);
   wire::NotPresent{absent.nonce, way.step->reached}.write(writer);
-  pass_back(way.source, writer.written(), now);
+  pass_back(way.source, writer.written(), now, steps_left);
 }
 
 }  // namespace i3

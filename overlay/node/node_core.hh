@@ -143,10 +143,14 @@ class NodeCore final : private ChordOutput {
   // chains.cc
   PacketSource through(const PacketSource& source, const ChainStep& step, std::size_t size,
                        TimePoint now);
-  void answer_arrived(const wire::SourceTag& origin, Bytes message, TimePoint now);
-  void pass_back(const PacketSource& source, Bytes message, TimePoint now);
+  // More steps than a packet has hops are somebody's doing: the answer ends there.
+  static constexpr unsigned kMostSteps = 2 * wire::kDefaultHops;
+  void answer_arrived(const wire::SourceTag& origin, Bytes message, TimePoint now,
+                      unsigned steps_left = kMostSteps);
+  void pass_back(const PacketSource& source, Bytes message, TimePoint now,
+                 unsigned steps_left = kMostSteps);
   void dead_end(const ReturnTable::Way& way, const wire::NotPresent& absent, Bytes message,
-                TimePoint now);
+                TimePoint now, unsigned steps_left);
 
   // reach_requests.cc
   void on_reach(const Endpoint& from, Bytes message, TimePoint now);

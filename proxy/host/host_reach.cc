@@ -46,7 +46,9 @@ void Host::network_changed(std::vector<Endpoint> candidates, bool have_v4, bool 
   client_.network_changed(now);
   peers_.each([&](Peer& peer) {
     direct_.restart(peer, now);
-    if (peer.mine) paths_.trigger_changed(peer, now);
+    // Of a visit nothing changed: its relay, ID and label are the same, and messages of all visits
+    // at one moment would tell that they are one host's.
+    if (peer.mine && !relayed_) paths_.trigger_changed(peer, now);
   });
 }
 

@@ -236,9 +236,10 @@ void Visits::network_changed(bool have_v4, bool have_v6) {
 void Visits::give_relay(Visit& visit, TimePoint now) {
   const RingId avoid[] = {public_id(visit.name_.key, 0).ring(),
                           public_id(visit.name_.key, 1).ring()};
-  auto relay = pool_.take(avoid, now);
+  // A node inside the visited host has its key, and would see from where and for whom at once.
+  auto relay = pool_.take(avoid, visit.name_.key, now);
+  if (relay || !pool_.empty()) visit.next_relay_ = now + kRelayPause;
   if (!relay) return;
-  visit.next_relay_ = now + kRelayPause;
   if (!visit.host_) return visit.start(std::move(*relay));
   ++counters_.relays_changed;
   visit.host_->change_relay(std::move(*relay));

@@ -65,7 +65,7 @@ bool SmallWorld::ready() {
   if (b.to_programs == 0 || !info || (info->cipher == Cipher::aes256_gcm) != plan_.aes)
     return false;
   if (plan_.shortcuts) return peer.direct.active.has_value();
-  return peer.current() != nullptr && peer.proof.proved;
+  return peer.current() != nullptr && peer.ways.ways[peer.ways.at].proved;
 }
 
 void SmallWorld::send(const Endpoint& from, const Endpoint& to, Bytes datagram) {

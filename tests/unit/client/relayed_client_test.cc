@@ -316,7 +316,7 @@ TEST_CASE("each relay owns the position of its prefix, and nobody was asked for 
   std::set<RingId> positions;
   std::set<PublicKey> owners;
   for (std::size_t i = 0; i < RelayPool::kReady; ++i) {
-    auto relay = world.pool.take({}, world.now);
+    auto relay = world.pool.take({}, PublicKey{}, world.now);
     REQUIRE(relay);
     CHECK(world.owner(relay->position()).key == relay->node.key);
     positions.insert(relay->position());
@@ -324,7 +324,7 @@ TEST_CASE("each relay owns the position of its prefix, and nobody was asked for 
   }
   CHECK(positions.size() == RelayPool::kReady);
   CHECK(owners.size() == RelayPool::kReady);
-  CHECK_FALSE(world.pool.take({}, world.now));
+  CHECK_FALSE(world.pool.take({}, PublicKey{}, world.now));
   for (RingId asked : world.asked) CHECK_FALSE(positions.contains(asked));
   // Those taken are replaced.
   world.fill();
@@ -339,10 +339,21 @@ TEST_CASE(
   for (int i = 0; i < 40; ++i) {
     world.fill();
     const RingId avoid[] = {RingId{world.random.u64(), world.random.u64()}};
-    auto relay = world.pool.take(avoid, world.now);
+    auto relay = world.pool.take(avoid, PublicKey{}, world.now);
     REQUIRE(relay);
     CHECK(relay->node.key != world.own);
     CHECK(relay->node.key != world.owner(avoid[0]).key);
+  }
+}
+
+TEST_CASE("the node of the visited host's own key is never the relay, even if there is no other") {
+  Pool world;
+  world.pool.set_wanted(true, world.now);
+  for (int i = 0; i < 40; ++i) {
+    world.fill();
+    const PublicKey visited = std::next(world.ring.begin(), i % 2)->second.key;
+    const auto relay = world.pool.take({}, visited, world.now);
+    if (relay) CHECK(relay->node.key != visited);
   }
 }
 
