@@ -14,8 +14,10 @@ write_proxy b know=a allow='<allow from="a"/>' transport=tls
 # b may use UDP and is told not to.
 in_ns rb nft -f - <<'RULES'
 table inet count {
-  counter udp { }
-  chain forward { type filter hook forward priority -20; iifname "lan" meta l4proto udp counter name udp; }
+  counter overlay { }
+  chain forward {
+    type filter hook forward priority -20; iifname "lan" udp dport 5100 counter name overlay
+  }
 }
 RULES
 start_proxy a b
@@ -25,7 +27,7 @@ same "both hosts in tunnels: 5 MB arrive unchanged" "$sum" \
   "$(in_ns a curl -4 -sS -m 60 http://b.i3/big | sha256sum | cut -d' ' -f1)"
 has "ping goes both ways" " 3 received" "$(in_ns b ping -4 -c 3 -i 0.2 -W 2 a.i3)"
 same "the host with transport=\"tls\" says so" 'transport="tls" in <overlay>' "$(field b transport.reason status)"
-has "and sends nothing by UDP" "packets 0 " "$(in_ns rb nft list counter inet count udp)"
+has "and sends nothing by UDP" "packets 0 " "$(in_ns rb nft list counter inet count overlay)"
 same "the node serves two tunnels" 2 "$(ctl_node n1 status | jq .tls.tunnels)"
 fetches() { in_ns a curl -4 -sf -m "${1:-5}" -o /dev/null http://b.i3/who; }
 rss() { awk '/^VmRSS/ { print int($2 / 1024) }' "/proc/$1/status"; }
