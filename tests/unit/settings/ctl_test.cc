@@ -184,8 +184,8 @@ TEST_CASE("text is aligned, says what is missing, and what to do where there is 
         "\n"
         "problem: the address book is empty\n");
   CHECK(run(folder, socket + "peers").out ==
-        "NAME  IPV4        IPV6  STATE  PATH  VIA             RTT  RECEIVED  SENT  HEADERS\n"
-        "home  100.64.0.7  -     -      node  192.0.2.1:5100  -    1.5 kB    7 B   preserved\n");
+        "NAME  IPV4        IPV6  STATE  PATH  VIA             RTT  RECEIVED  SENT  HEADERS    WHY\n"
+        "home  100.64.0.7  -     -      node  192.0.2.1:5100  -    1.5 kB    7 B   preserved  -\n");
   CHECK(run(folder, socket + "names").out.starts_with("no names: add one with i3-ctl book add"));
   CHECK(run(folder, socket + "metrics").out == "i3_up 1\n");
 }

@@ -32,11 +32,11 @@ TEST_CASE("a node may listen at several addresses, each advertised") {
 }
 
 TEST_CASE("a node without a file takes everything from its options") {
-  const auto plain = node_settings_from({{"0.0.0.0:5100"}, {}, {}, ""});
+  const auto plain = node_settings_from({{"0.0.0.0:5100"}, {}, {}, {}, ""});
   CHECK(plain.identity_file == "/var/lib/i3/node.key");
   CHECK(plain.control.socket == "/run/i3/node.sock");
   const auto own = node_settings_from(
-      {{"0.0.0.0:5100", "[::]:5100"}, {"192.0.2.1:5100"}, {"192.0.2.9:5100"}, "/tmp/n1"});
+      {{"0.0.0.0:5100", "[::]:5100"}, {"192.0.2.1:5100"}, {}, {"192.0.2.9:5100"}, "/tmp/n1"});
   CHECK(own.listen[0].advertise->text() == "192.0.2.1:5100");
   CHECK_FALSE(own.listen[1].advertise);
   CHECK(own.join[0].address.text() == "192.0.2.9:5100");
