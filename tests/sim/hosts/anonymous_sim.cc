@@ -242,6 +242,16 @@ Values without(Values values, const Values& others) {
   return values;
 }
 
+// The visited host keeps triggers ahead of need: what it was told of one during one visit comes
+// again with whoever is given that one next.
+bool only_of_insertions(const Seen& seen, const std::string& value) {
+  return std::all_of(seen.datagrams.begin(), seen.datagrams.end(), [&](const Datagram& one) {
+    const auto header = wire::Header::parse(one.bytes);
+    return !contains(one.bytes, as_bytes(value)) ||
+           (header && header->type >= wire::Type::insert && header->type <= wire::Type::refreshed);
+  });
+}
+
 }  // namespace
 
 TEST_CASE("an anonymous visit works both ways and shows the visited host a stranger") {
@@ -302,7 +312,10 @@ TEST_CASE(
 
   // Whatever both visits of one host have in common, visits of others have too: the visited host's
   // own values, the nodes' names, constants of the protocol.
-  const Values linking = linking_values(first, second, of_b, of_c);
+  Values linking = linking_values(first, second, of_b, of_c);
+  std::erase_if(linking, [&](const std::string& value) {
+    return only_of_insertions(first, value) || only_of_insertions(second, value);
+  });
   for (const std::string& value : linking) MESSAGE(hex(as_bytes(value)));
   CHECK(linking.empty());
   // Relays are drawn at random, so now and then one comes twice: its name is everybody's to know.

@@ -277,7 +277,8 @@ TEST_CASE("options of a node are refused with the option's name") {
       "--listen \"5100\" is no address with a port; write ADDR:PORT, an IPv6 address in brackets");
   CHECK(options({{"0.0.0.0:1"}, {"192.0.2.1:1", "192.0.2.2:1"}, {}, {}, ""}) ==
         "--advertise \"192.0.2.2:1\" has no --listen that it belongs to; give as many --listen");
-  CHECK(options({{"0.0.0.0:1"}, {}, {}, {"host"}, ""}).starts_with("--join \"host\" is no address"));
+  CHECK(
+      options({{"0.0.0.0:1"}, {}, {}, {"host"}, ""}).starts_with("--join \"host\" is no address"));
 }
 
 TEST_CASE("a gateway refuses to do nothing, and addresses of the wrong family or backwards") {
