@@ -3,8 +3,8 @@
 #include <fstream>
 
 #include "overlay/wire/hello.hh"
-#include "overlay/wire/tunnel.hh"
 #include "overlay/wire/reach.hh"
+#include "overlay/wire/tunnel.hh"
 #include "tests/fuzz/wire/node_world.hh"
 
 namespace {
