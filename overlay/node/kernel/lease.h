@@ -13,9 +13,9 @@ struct i3_label {
 // ports in network byte order.
 struct i3_lease {
   struct i3_label label;  // once more: an element may be given to another label while it is read
-  __u64 expires;   // CLOCK_MONOTONIC, ns
-  __u64 used;      // when a packet last took it; written by the kernel
-  __u8 local[16];  // where packets must have come to, and leave from
+  __u64 expires;          // CLOCK_MONOTONIC, ns
+  __u64 used;             // when a packet last took it; written by the kernel
+  __u8 local[16];         // where packets must have come to, and leave from
   __u8 target[16];
   __u16 local_port;
   __u16 target_port;

@@ -40,6 +40,9 @@ knows_a_relay() { ! field a 'problems | tostring' status | grep -q anonymous; }
 wait_for 20 "relays to be ready" knows_a_relay
 refuse "nothing about anonymous names is left unsupported" grep -q "not supported" <(ctl a status)
 
+# The NAT check has a socket beside the daemon's own for a while.
+nat_is_checked() { [ "$(field a nat.checked_s status)" != null ]; }
+wait_for 20 "the NAT check" nat_is_checked
 ports > "$WORK/before"
 for n in $nodes b; do
   spawn "capture-$n" "$n" tcpdump -i eth0 -n -U --immediate-mode -w "$WORK/$n.pcap" udp
