@@ -561,7 +561,9 @@ void Worker::set_route(const VirtualIp& address, bool present) {
     log_.warning("route_refused", {{"address", address.text()}, {"reason", reply.text}});
 }
 
+// A host in a tunnel sends nothing by UDP.
 std::optional<std::uint16_t> Worker::open_aside() {
+  if (transports_->on_tls()) return std::nullopt;
   return aside_.open(underlay_->local().address.is_v4());
 }
 
