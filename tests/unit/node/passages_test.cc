@@ -39,7 +39,8 @@ struct PassageWorld {
   SimNode& entry() { return bench.other(trigger.id); }
   std::optional<wire::Way> ask(BareHost& host) {
     host.clear();
-    auto packet = host.packet(trigger.id, std::string(60, 'x'), false);
+    const std::string text(60, 'x');
+    auto packet = host.packet(trigger.id, text, false);
     packet.flags = wire::IdPacket::kWantWay;
     host.send_message(entry().endpoint(), packet);
     bench.settle();
@@ -143,7 +144,8 @@ TEST_CASE("a way serves only the host that it was opened for") {
 
 TEST_CASE("at the node that holds the trigger the way is the trigger's own label") {
   PassageWorld world;
-  auto packet = world.bob.packet(world.trigger.id, std::string(60, 'x'), false);
+  const std::string text(60, 'x');
+  auto packet = world.bob.packet(world.trigger.id, text, false);
   packet.flags = wire::IdPacket::kWantWay;
   SimNode& owner = world.bench.owner(world.trigger.id);
   world.bob.send_message(owner.endpoint(), packet);
