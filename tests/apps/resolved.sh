@@ -1,5 +1,5 @@
-# Owns a systemd-resolved of its own for one host of the test network: with a private bus, a private
-# /run and the host's resolver as its upstream. Sourced after tests/netns/lib.sh.
+# Owns a systemd-resolved of its own for one host of a test network: with a private bus, a private /run and
+# the host's resolver as its upstream. Sourced after tests/netns/lib.sh; its parts also after dns/lib.sh.
 
 resolved_program() {
   local program
@@ -8,14 +8,17 @@ resolved_program() {
   done
   fail "systemd-resolved is missing: .ci/install-packages.sh unpack"
 }
-# start_resolved HOST [on|off]: also makes its resolv.conf point there, as on a usual machine.
-start_resolved() {
-  local host=$1 etc=$WORK/$1/etc user
+# Its users and its bus's in ETC, a private copy of /etc: a machine where it is only unpacked lacks them.
+add_resolved_users() {
+  local etc=$1 user number=640
   for user in messagebus systemd-resolve; do
-    grep -q "^$user:" "$etc/passwd" || echo "$user:x:6$(grep -c . "$etc/passwd"):65534::/:/usr/sbin/nologin" >> "$etc/passwd"
-    grep -q "^$user:" "$etc/group" || echo "$user:x:6$(grep -c . "$etc/passwd"):" >> "$etc/group"
+    number=$((number + 1))
+    grep -q "^$user:" "$etc/passwd" || echo "$user:x:$number:$number::/:/usr/sbin/nologin" >> "$etc/passwd"
+    grep -q "^$user:" "$etc/group" || echo "$user:x:$number:" >> "$etc/group"
   done
-  cat > "$WORK/$host/bus.conf" <<'EOF'
+}
+write_bus_settings() {
+  cat > "$1" <<'END'
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -27,7 +30,14 @@ start_resolved() {
     <allow receive_requested_reply="true"/><allow send_destination="*" eavesdrop="true"/>
   </policy>
 </busconfig>
-EOF
+END
+}
+
+# start_resolved HOST: also makes its resolv.conf point there, as on a usual machine.
+start_resolved() {
+  local host=$1 etc=$WORK/$1/etc
+  add_resolved_users "$etc"
+  write_bus_settings "$WORK/$host/bus.conf"
   mkdir -p "$etc/systemd"
   printf '[Resolve]\nDNS=198.51.100.1\nLLMNR=no\nMulticastDNS=no\nCache=no\nDNSSEC=no\nFallbackDNS=\n' > "$etc/systemd/resolved.conf"
   rm -rf "$etc/systemd/resolved.conf.d"
@@ -40,8 +50,7 @@ EOF
   ln -sf ../run/systemd/resolve/stub-resolv.conf "$etc/resolv.conf"
   wait_for 10 "names by systemd-resolved" in_ns "$host" getent hosts other.example
 }
-resolvectl_in() {
-  local program=$I3_TREE/build/unpacked/usr/bin/resolvectl
-  [ -x /usr/bin/resolvectl ] && program=/usr/bin/resolvectl
-  in_ns "$1" "$program" --no-pager "${@:2}"
+resolvectl_program() {
+  if [ -x /usr/bin/resolvectl ]; then echo /usr/bin/resolvectl; else echo "$I3_TREE/build/unpacked/usr/bin/resolvectl"; fi
 }
+resolvectl_in() { in_ns "$1" "$(resolvectl_program)" --no-pager "${@:2}"; }

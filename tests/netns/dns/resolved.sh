@@ -3,9 +3,12 @@
 # world does not, `auto` chooses it, and a stopped stub leaves its link as it was.
 #   resolved.sh PATH-OF-i3-dns-probe
 . "$(dirname "$0")/lib.sh"
+I3_TREE=$(cd "$(dirname "$0")/../../.." && pwd)
+. "$I3_TREE/tests/apps/resolved.sh"
+resolvectl=$(resolvectl_program)
 probe=$(realpath "$1")
 
-link_settings() { in_host resolvectl status i3-0 | sed 's/ *$//'; }
+link_settings() { in_host "$resolvectl" status i3-0 | sed 's/ *$//'; }
 
 make_namespaces
 start_dnsmasq far 10.53.1.53 fd53::53
@@ -15,15 +18,19 @@ ip -n "$far" link set i3-peer up
 ip -n "$host" addr add 100.64.0.1/10 dev i3-0
 ip -n "$host" link set i3-0 up
 
+add_resolved_users "$work/etc"
+write_bus_settings "$work/bus.conf"
 in_host mkdir -p /run/dbus /run/systemd/resolve
 in_host chown systemd-resolve: /run/systemd/resolve
-"${host_run[@]}" dbus-daemon --system --nofork --nopidfile --nosyslog 2>"$work/dbus.err" &
+"${host_run[@]}" dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile --nosyslog 2>"$work/dbus.err" &
 pids+=($!)
 wait_until in_host test -S /run/dbus/system_bus_socket
+mkdir -p "$work/etc/systemd"
+rm -rf "$work/etc/systemd/resolved.conf.d"
 printf '[Resolve]\nDNS=10.53.1.53\nDNSSEC=no\nLLMNR=no\nMulticastDNS=no\n' >"$work/etc/systemd/resolved.conf"
-"${host_run[@]}" /lib/systemd/systemd-resolved 2>"$work/resolved.err" &
+"${host_run[@]}" "$(resolved_program)" 2>"$work/resolved.err" &
 pids+=($!)
-wait_until in_host resolvectl status
+wait_until in_host "$resolvectl" status
 rm -f "$work/etc/resolv.conf"
 ln -s ../run/systemd/resolve/stub-resolv.conf "$work/etc/resolv.conf"
 wait_until in_host dig +time=1 +tries=1 @127.0.0.53 www.example
@@ -58,7 +65,7 @@ echo "== a policy must see every query: auto chooses the redirect, and says so"
 start_probe auto i3-0 100.64.0.1 every
 grep -q 'questions to 127.0.0.53 are redirected' "$work/probe.err" || fail "another mode was chosen"
 same "A of ours" 100.64.0.7 "$(short web.i3)"
-same "through resolved's own socket" 100.64.0.7 "$(in_host resolvectl query -4 web.i3 | awk 'NR==1{print $2}')"
+same "through resolved's own socket" 100.64.0.7 "$(in_host "$resolvectl" query -4 web.i3 | awk 'NR==1{print $2}')"
 same "the world" 192.0.2.80 "$(short www.example)"
 kill "$probe_pid"
 wait "$probe_pid" || fail "the probe ended with an error"
@@ -70,7 +77,7 @@ start_probe resolved i3-0 100.64.0.1
 same "again" 100.64.0.7 "$(short web.i3)"
 kill -9 "$probe_pid"
 ip -n "$host" link del i3-0
-gone() { ! in_host resolvectl domain | grep -q i3; }
+gone() { ! in_host "$resolvectl" domain | grep -q i3; }
 wait_until gone
 same "the world without us" 192.0.2.80 "$(short www.example)"
 
