@@ -25,5 +25,7 @@ fi
 step "test"
 # On a shared machine a namespace test may meet a second without a processor: there it has a second try,
 # which ctest's output shows.
+# Those that measure time or load the machine run alone (RUN_SERIAL), the others beside each other.
+export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(nproc)}
 exec ctest --test-dir build --output-on-failure --no-tests=error \
   ${CI:+--repeat until-pass:2} "$@"

@@ -16,4 +16,4 @@ mapfile -t targets < <(comm -12 \
 ninja -C build/asan "${targets[@]}"
 [ "${1:-}" = build ] && exit 0
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
-exec ctest --test-dir build/asan --output-on-failure --no-tests=error -L '^(unit|sim|fuzz)$'
+exec ctest --test-dir build/asan -j "$(nproc)" --output-on-failure --no-tests=error -L '^(unit|sim|fuzz)$'
