@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "overlay/base/control/metrics_server.hh"
 #include "overlay/base/key_file.hh"
 #include "overlay/node/kernel/kernel_relay.hh"
 #include "overlay/node/node_control.hh"
@@ -58,9 +59,6 @@ std::vector<OwnedFd> bind_tls(const NodeSettings& settings) {
 
 void log_warnings(const NodeSettings& settings, Log& log) {
   for (const std::string& warning : settings.warnings) log.warning("setting", {{"text", warning}});
-  if (settings.metrics)
-    log.warning("setting-ignored",
-                {{"setting", "metrics"}, {"reason", "not supported yet, use i3-ctl metrics"}});
 }
 
 // One daemon from its settings to its end.
@@ -89,6 +87,8 @@ class Node {
     std::string problem;
     std::vector<OwnedFd> sockets = bind_all(settings_);
     std::vector<OwnedFd> tls = bind_tls(settings_);
+    OwnedFd metrics;
+    if (settings_.metrics) metrics = TlsServer::listen(*settings_.metrics, false, "metrics");
     const auto operator_key = core.operator_key;
     core.contact.k = next_place(settings_.state.file, problem);
     say(problem);
@@ -110,6 +110,12 @@ class Node {
                                          operator_key, random_, clock_, log_);
       for (const Endpoint& endpoint : tls_->listening())
         log_.info("listening", {{"address", endpoint.text()}, {"for", "TLS"}});
+    }
+    if (metrics) {
+      log_.info("listening", {{"address", settings_.metrics->text()}, {"for", "metrics"}});
+      metrics_ = std::make_unique<MetricsServer>(context_, std::move(metrics),
+                                                 settings_.metrics->address.is_v4(),
+                                                 [this] { return metrics_text(*driver_); });
     }
     wait_for_signal();
     context_.run();
@@ -173,6 +179,7 @@ class Node {
       log_.info("leaving", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
       driver_->leave();
       if (tls_) tls_->close();
+      metrics_.reset();
       control_.close();
       // Time for the kernel to send what the neighbours are told.
       leaving_.expires_after(kLeaveFor);
@@ -189,6 +196,7 @@ class Node {
   boost::asio::io_context context_{1};
   std::unique_ptr<NodeDriver> driver_;
   std::unique_ptr<TlsServer> tls_;
+  std::unique_ptr<MetricsServer> metrics_;
   ControlServer control_;
   boost::asio::signal_set signals_;
   boost::asio::steady_timer leaving_;

@@ -1,5 +1,7 @@
 #include "overlay/node/node_control.hh"
 
+#include "overlay/base/control/metrics_text.hh"
+
 namespace i3 {
 namespace {
 
@@ -135,21 +137,18 @@ Json node_status_json(const NodeDriver& driver, Duration uptime) {
 
 std::string metrics_text(const NodeDriver& driver) {
   const NodeCore& core = driver.core();
-  std::string text;
-  auto gauge = [&](const char* name, std::size_t value) {
-    text += std::string("# TYPE i3_node_") + name + " gauge\ni3_node_" + name + " " +
-            std::to_string(value) + "\n";
-  };
-  gauge("ready", core.ready() ? 1 : 0);
-  gauge("triggers", core.triggers().size());
+  MetricsText text("i3_node_");
+  text.gauge("ready", "1 where the node is a member that others reach")
+      .sample(core.ready() ? 1 : 0);
+  text.gauge("triggers", "Triggers stored here").sample(core.triggers().size());
   if (core.chord()) {
-    gauge("ring_successors", core.chord()->view().successors().size());
-    gauge("ring_fingers", core.chord()->view().fingers().size());
+    const RingView& view = core.chord()->view();
+    text.gauge("ring_successors", "Successors known").sample(view.successors().size());
+    text.gauge("ring_fingers", "Fingers known").sample(view.fingers().size());
   }
-  text += "# TYPE i3_node_events_total counter\n";
-  for (const auto& [name, value] : driver.counters())
-    text += "i3_node_events_total{event=\"" + name + "\"} " + std::to_string(value) + "\n";
-  return text;
+  text.counter("events_total", "What happened, and what was dropped, by name");
+  for (const auto& [name, value] : driver.counters()) text.sample("event", name, value);
+  return text.text();
 }
 
 void add_node_commands(ControlServer& server, const NodeDriver& driver, TimePoint started) {

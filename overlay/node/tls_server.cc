@@ -44,7 +44,7 @@ Endpoint alias_of(const udp::socket& socket, bool v4) {
 
 }  // namespace
 
-OwnedFd TlsServer::listen(const Endpoint& address, bool dual) {
+OwnedFd TlsServer::listen(const Endpoint& address, bool dual, std::string_view what) {
   asio::io_context context;
   const tcp::endpoint local = to_tcp(address);
   tcp::acceptor acceptor(context);
@@ -55,7 +55,8 @@ OwnedFd TlsServer::listen(const Endpoint& address, bool dual) {
   if (!error) acceptor.bind(local, error);
   if (!error) acceptor.listen(128, error);
   if (error) {
-    std::string text = address.text() + ": cannot listen for TLS: " + error.message();
+    std::string text =
+        address.text() + ": cannot listen for " + std::string(what) + ": " + error.message();
     if (error == asio::error::address_in_use)
       text += "; another program uses this port, stop it or choose another";
     throw SocketError(text, error == asio::error::access_denied);

@@ -25,7 +25,7 @@ class TlsServer final : public SideDoor, private RelayIo {
   static constexpr std::size_t kDescriptors = 3 * kMaxConnections + 256;
 
   // A listening socket; throws SocketError. `::` serves IPv4 as well where `dual` is set.
-  static OwnedFd listen(const Endpoint& address, bool dual);
+  static OwnedFd listen(const Endpoint& address, bool dual, std::string_view what = "TLS");
 
   // Begins to serve; `node` sends by this server from then on.
   TlsServer(boost::asio::io_context& context, NodeDriver& node, std::vector<OwnedFd> listening,

@@ -19,6 +19,9 @@ void register_status_commands(ControlServer& server, Worker& worker);
 void register_name_commands(ControlServer& server, Worker& worker);
 void register_peer_commands(ControlServer& server, Worker& worker);
 
+// Counters for Prometheus.
+std::string metrics_text(Worker& worker);
+
 // Null where there is none.
 Json text_or_null(const std::string& text);
 double to_ms(Duration duration);

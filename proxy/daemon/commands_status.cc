@@ -106,69 +106,6 @@ Json triggers(Worker& worker) {
   return {{"triggers", rows}};
 }
 
-void counter(std::string& text, std::string_view name, std::string_view labels,
-             std::uint64_t value) {
-  text += "i3_proxy_";
-  text += name;
-  if (!labels.empty()) text += '{' + std::string(labels) + '}';
-  text += ' ' + std::to_string(value) + '\n';
-}
-
-std::string metrics(Worker& worker) {
-  Host& host = worker.host();
-  std::string text;
-  for (std::size_t i = 0; i < kVerdictNames.size(); ++i)
-    counter(text, "packets_total", "verdict=\"" + std::string(kVerdictNames[i]) + '"',
-            host.verdicts().of(static_cast<Verdict>(i)));
-  for (std::size_t i = 0; i < static_cast<std::size_t>(SessionVerdict::kCount); ++i) {
-    const auto verdict = static_cast<SessionVerdict>(i);
-    counter(text, "session_dropped_total", "reason=\"" + std::string(name_of(verdict)) + '"',
-            host.sessions().dropped(verdict));
-  }
-  Traffic all;
-  host.peers().each([&](Peer& peer) {
-    all.rx_bytes += peer.traffic.rx_bytes;
-    all.tx_bytes += peer.traffic.tx_bytes;
-  });
-  counter(text, "bytes_total", "direction=\"in\"", all.rx_bytes);
-  counter(text, "bytes_total", "direction=\"out\"", all.tx_bytes);
-  counter(text, "kernel_dropped_total", "", worker.dropped_by_kernel());
-  counter(text, "peers", "", host.peers().size());
-  counter(text, "sessions", "", host.sessions().stored());
-  counter(text, "ready", "", host.client().ready() ? 1 : 0);
-  const ClientCounters& client = host.client().counters();
-  for (auto [name, value] : {std::pair{"lookups", client.lookups},
-                             {"inserts", client.inserts},
-                             {"refreshes", client.refreshes},
-                             {"probes", client.probes},
-                             {"refused", client.refused},
-                             {"lost_nodes", client.lost_nodes},
-                             {"unsolicited", client.unsolicited},
-                             {"malformed", client.malformed}})
-    counter(text, "overlay_total", "event=\"" + std::string(name) + '"', value);
-  const VisitCounters& visits = worker.visits().counters();
-  for (auto [name, value] : {std::pair{"begun", visits.begun},
-                             {"ended", visits.ended},
-                             {"relays_changed", visits.relays_changed},
-                             {"foreign", visits.foreign},
-                             {"not_to_relay", visits.not_to_relay},
-                             {"no_room", visits.no_room},
-                             {"park_full", visits.park_full},
-                             {"no_relay", visits.no_relay},
-                             {"malformed", visits.malformed}})
-    counter(text, "visits_total", "event=\"" + std::string(name) + '"', value);
-  if (worker.dns_server() != nullptr) {
-    const InterceptorCounters& dns = worker.dns_server()->counters();
-    for (auto [name, value] : {std::pair{"questions", dns.questions},
-                               {"answered", dns.answered},
-                               {"forwarded", dns.forwarded},
-                               {"timed_out", dns.timed_out},
-                               {"malformed", dns.malformed}})
-      counter(text, "dns_total", "event=\"" + std::string(name) + '"', value);
-  }
-  return text;
-}
-
 }  // namespace
 
 void register_status_commands(ControlServer& server, Worker& worker) {
@@ -179,7 +116,7 @@ void register_status_commands(ControlServer& server, Worker& worker) {
   plain("status", status);
   plain("identity", identity);
   plain("triggers", triggers);
-  plain("metrics", [](Worker& w) { return Json{{"text", metrics(w)}}; });
+  plain("metrics", [](Worker& w) { return Json{{"text", metrics_text(w)}}; });
   plain("ring", [](Worker& w) {
     if (w.node() == nullptr) throw ControlError("no node runs inside this proxy: ask an i3-node");
     return w.node()->ring();

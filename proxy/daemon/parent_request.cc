@@ -41,7 +41,8 @@ std::string refuse(const ProxySettings& before, const std::string& path, const s
     const bool same = names_of(files_of(before, path)) == names_of(files_of(after, path)) &&
                       before.identity_file == after.identity_file &&
                       before.control.socket == after.control.socket &&
-                      before.control.group == after.control.group;
+                      before.control.group == after.control.group &&
+                      before.metrics == after.metrics;
     return same ? "" : "it names other files, another key or another socket than before";
   } catch (const std::exception& error) {
     return error.what();
@@ -77,6 +78,7 @@ PlatformRequest parent_request(const ProxySettings& settings, const std::string&
   request.tun->host_addresses = {addresses.stub4().address(), addresses.stub6().address()};
   request.udp_listen = {settings.overlay.listen};
   if (settings.overlay.own_node) request.udp_listen.push_back({IpAddress{}, kNodePort});
+  if (settings.metrics) request.tcp_listen = {*settings.metrics};
   request.dns.stubs = request.tun->host_addresses;
   request.dns.loopback = settings.dns.intercept == Intercept::automatic ||
                          settings.dns.intercept == Intercept::redirect;

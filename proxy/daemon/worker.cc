@@ -153,6 +153,7 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
 
 // The parent's socket, and whoever asks over it, lives in the event loop and must go before it.
 Worker::~Worker() {
+  metrics_.reset();
   control_.reset();
   resolver_.reset();
   dns_.reset();
@@ -434,6 +435,10 @@ void Worker::start_control() {
   register_commands(*control_, *this);
   if (inherited_.control)
     control_->adopt(OwnedFd(inherited_.control.release()), settings_.control.group);
+  if (!inherited_.tcp.empty())
+    metrics_ = std::make_unique<MetricsServer>(io_, OwnedFd(inherited_.tcp[0].fd.release()),
+                                               inherited_.tcp[0].local.address.is_v4(),
+                                               [this] { return metrics_text(*this); });
 }
 
 std::vector<std::string> Worker::reload() {
@@ -449,6 +454,7 @@ std::vector<std::string> Worker::reload() {
   needs_restart("<overlay listen>", !(fresh.overlay.listen == settings_.overlay.listen));
   needs_restart("<virtual-addresses>",
                 !(fresh.virtual_addresses.ipv4 == settings_.virtual_addresses.ipv4));
+  needs_restart("<metrics>", fresh.metrics != settings_.metrics);
   needs_restart("<dns suffix>", fresh.dns.suffix != settings_.dns.suffix);
   needs_restart("<state>", fresh.state.idle != settings_.state.idle);
   needs_restart("<overlay own-node>", fresh.overlay.own_node && !node_socket_.fd);

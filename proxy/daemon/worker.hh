@@ -9,6 +9,7 @@
 #include "dnsintercept/dns_server.hh"
 #include "dnsintercept/placement.hh"
 #include "dnsintercept/resolver_watch.hh"
+#include "overlay/base/control/metrics_server.hh"
 #include "overlay/base/control/server.hh"
 #include "proxy/daemon/aside_socket.hh"
 #include "proxy/daemon/clock_watch.hh"
@@ -139,6 +140,7 @@ class Worker final : public HostIo {
   std::unique_ptr<boost::asio::posix::stream_descriptor> watch_descriptor_;
   std::unique_ptr<ClockWatch> clock_watch_;
   std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<MetricsServer> metrics_;
   bool stopping_ = false;
 };
 

@@ -102,7 +102,7 @@ void Parent::Impl::acquire() {
     held.seed = request.seed;
     for (const Endpoint& local : request.udp_listen) held.udp.push_back(bind_udp(local, "overlay"));
     for (const Endpoint& local : request.tcp_listen)
-      held.tcp.push_back(listen_tcp(local, "overlay"));
+      held.tcp.push_back(listen_tcp(local, "listening"));
     if (request.tun) acquire_tun();
     acquire_dns();
     if (!request.state_file.empty()) held.state = open_state_file(request.state_file);

@@ -58,7 +58,7 @@ struct PlatformRequest {
   std::string pool_setting = "<virtual-addresses>";  // in messages: what to change on a collision
   std::optional<TunRequest> tun;     // none: a daemon without interface, such as i3-node
   std::vector<Endpoint> udp_listen;  // overlay sockets; port 0: chosen once, kept for good
-  std::vector<Endpoint> tcp_listen;  // listening sockets, such as TLS
+  std::vector<Endpoint> tcp_listen;  // listening sockets: the metrics port
   DnsRequest dns;
   std::string control_socket;  // empty: none
   std::string control_group;   // empty or missing in the system: root only

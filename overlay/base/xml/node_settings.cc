@@ -78,7 +78,12 @@ std::optional<Endpoint> read_metrics(const XmlElement& root) {
   const auto element = root.child("metrics");
   if (!element) return std::nullopt;
   element->expect({"listen"});
-  return element->endpoint("listen");
+  const auto listen = element->endpoint("listen");
+  if (listen && (listen->address.unspecified() || listen->address.multicast()))
+    element->fail_value("listen",
+                        "names no address of its own; write 127.0.0.1:PORT, or one address of this "
+                        "host, for whoever connects there is answered");
+  return listen;
 }
 
 EntryNode read_entry_node(const XmlElement& element, std::vector<std::string>& warnings) {

@@ -100,6 +100,9 @@ TEST_CASE("values of the wrong form are refused with the form that is allowed") 
             "in brackets");
   CHECK(inner("<metrics listen=\"127.0.0.1:0\"/>") ==
         kHere + "listen=\"127.0.0.1:0\" has port 0; allowed are 1 to 65535");
+  for (const std::string everywhere : {"0.0.0.0:9413", "[::]:9413", "[::ffff:0.0.0.0]:9413"})
+    CHECK(inner("<metrics listen=\"" + everywhere + "\"/>")
+              .starts_with(kHere + "listen=\"" + everywhere + "\" names no address of its own"));
   CHECK(inner("<state idle=\"0\"/>") ==
         kHere + "idle=\"0\" is out of range; allowed are 1 to 31536000");
   CHECK(inner("<state idle=\"-5\"/>") ==

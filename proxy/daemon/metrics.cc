@@ -1,0 +1,86 @@
+// The proxy's counters as text.
+#include "overlay/base/control/metrics_text.hh"
+#include "proxy/daemon/commands.hh"
+#include "proxy/daemon/worker.hh"
+
+namespace i3 {
+namespace {
+
+using Named = std::initializer_list<std::pair<std::string_view, std::uint64_t>>;
+
+void events(MetricsText& text, std::string_view name, std::string_view help, Named values) {
+  text.counter(name, help);
+  for (const auto& [event, value] : values) text.sample("event", event, value);
+}
+
+void traffic(MetricsText& text, Worker& worker) {
+  Host& host = worker.host();
+  text.counter("packets_total", "Packets and messages, by what became of them");
+  for (std::size_t i = 0; i < kVerdictNames.size(); ++i)
+    text.sample("verdict", kVerdictNames[i], host.verdicts().of(static_cast<Verdict>(i)));
+  text.counter("session_dropped_total", "Session messages that were dropped");
+  for (std::size_t i = 0; i < static_cast<std::size_t>(SessionVerdict::kCount); ++i) {
+    const auto verdict = static_cast<SessionVerdict>(i);
+    text.sample("reason", name_of(verdict), host.sessions().dropped(verdict));
+  }
+  Traffic all;
+  host.peers().each([&](Peer& peer) {
+    all.rx_bytes += peer.traffic.rx_bytes;
+    all.tx_bytes += peer.traffic.tx_bytes;
+  });
+  // A peer that is forgotten takes its bytes with it, so this is no counter.
+  text.gauge("bytes", "Bytes of the peers that are known now");
+  text.sample("direction", "in", all.rx_bytes).sample("direction", "out", all.tx_bytes);
+  text.counter("kernel_dropped_total", "Datagrams and packets that the kernel did not take");
+  text.sample(worker.dropped_by_kernel());
+}
+
+void overlay(MetricsText& text, Worker& worker) {
+  const ClientCounters& client = worker.host().client().counters();
+  events(text, "overlay_total", "What this host asked of nodes, and what it heard",
+         {{"lookups", client.lookups},
+          {"inserts", client.inserts},
+          {"refreshes", client.refreshes},
+          {"probes", client.probes},
+          {"refused", client.refused},
+          {"lost_nodes", client.lost_nodes},
+          {"unsolicited", client.unsolicited},
+          {"malformed", client.malformed}});
+  const VisitCounters& visits = worker.visits().counters();
+  events(text, "visits_total", "Anonymous visits",
+         {{"begun", visits.begun},
+          {"ended", visits.ended},
+          {"relays_changed", visits.relays_changed},
+          {"foreign", visits.foreign},
+          {"not_to_relay", visits.not_to_relay},
+          {"no_room", visits.no_room},
+          {"park_full", visits.park_full},
+          {"no_relay", visits.no_relay},
+          {"malformed", visits.malformed}});
+}
+
+}  // namespace
+
+std::string metrics_text(Worker& worker) {
+  Host& host = worker.host();
+  MetricsText text("i3_proxy_");
+  text.gauge("ready", "1 where this host can be reached").sample(host.client().ready() ? 1 : 0);
+  text.gauge("peers", "Peers that are known now").sample(host.peers().size());
+  text.gauge("sessions", "Sessions that stand").sample(host.sessions().stored());
+  text.gauge("workers", "Workers so far; more than one: some died")
+      .sample(worker.inherited().incarnation + 1);
+  traffic(text, worker);
+  overlay(text, worker);
+  if (worker.dns_server() != nullptr) {
+    const InterceptorCounters& dns = worker.dns_server()->counters();
+    events(text, "dns_total", "Questions that programs asked",
+           {{"questions", dns.questions},
+            {"answered", dns.answered},
+            {"forwarded", dns.forwarded},
+            {"timed_out", dns.timed_out},
+            {"malformed", dns.malformed}});
+  }
+  return text.text();
+}
+
+}  // namespace i3
