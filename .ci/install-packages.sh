@@ -6,7 +6,7 @@ tree=$(cd "$(dirname "$0")/.." && pwd)
 guard=/usr/sbin/policy-rc.d
 services="nginx ssh vsftpd dnsmasq iperf3"
 
-packages_of() { sed -n "s/^$1://p" "$tree/.ci/packages.txt" | tr -s ' ' '\n' | sed '/^$/d'; }
+packages_of() { sed -nE "s,^$1(/$(dpkg --print-architecture))?:,,p" "$tree/.ci/packages.txt" | tr -s ' ' '\n' | sed '/^$/d'; }
 
 # absent PACKAGE...: those that are not installed, by one question to dpkg.
 absent() {

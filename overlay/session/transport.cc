@@ -25,7 +25,7 @@ TransportKey::TransportKey(const SymmetricKey& key, Cipher cipher) {
     key_ = key;
     return;
   }
-  aes_ = std::make_unique<AesGcm>(key);
+  aes_ = make_aes_gcm(key);
 }
 
 TransportKey::~TransportKey() {

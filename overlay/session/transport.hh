@@ -36,8 +36,8 @@ class SendCounter {
   std::uint64_t next_;
 };
 
-// A 32-byte key ready for either cipher. ChaCha20-Poly1305 is libsodium's, AES-256-GCM libcrypto's,
-// which is half as fast again at the size of a packet (docs/DEPENDENCIES.md). Wiped on destruction.
+// A 32-byte key ready for either cipher. ChaCha20-Poly1305 is libsodium's, AES-256-GCM that of the
+// fastest library at hand (aes_gcm.hh). Wiped on destruction.
 class TransportKey {
  public:
   // aes256_gcm needs crypto_aead_aes256gcm_is_available().

@@ -49,6 +49,38 @@ TEST_CASE("a counter gives each number once, can be neither copied nor moved, an
   CHECK(text == Buffer(20, 3));
 }
 
+TEST_CASE("each library's AES-256-GCM gives libsodium's bytes at every length and opens no other") {
+  if (sodium_init() < 0 || !crypto_aead_aes256gcm_is_available()) return;
+  SeededRandom random(5);
+  REQUIRE_FALSE(aes_gcm_makers().empty());
+  for (const AesGcmMaker& maker : aes_gcm_makers()) {
+    CAPTURE(maker.library);
+    AesGcm::Key key;
+    random.fill(key);
+    const auto cipher = maker.make(key);
+    for (std::size_t size = 0; size < 1600; size += size < 300 ? 1 : 37) {
+      AesGcm::Nonce nonce;
+      random.fill(nonce);
+      Buffer plain(size);
+      random.fill(plain);
+      Buffer expected(size + AesGcm::kTag), text(plain);
+      unsigned long long written = 0;
+      REQUIRE(crypto_aead_aes256gcm_encrypt(expected.data(), &written, plain.data(), size, nullptr,
+                                            0, nullptr, nonce.data(), key.data()) == 0);
+      text.resize(size + AesGcm::kTag);
+      cipher->encrypt(nonce, text);
+      REQUIRE(text == expected);
+      Buffer wrong(text);
+      wrong[random.below(static_cast<std::uint32_t>(wrong.size()))] ^=
+          static_cast<std::uint8_t>(1 << random.below(8));
+      REQUIRE_FALSE(cipher->decrypt(nonce, wrong));
+      REQUIRE(cipher->decrypt(nonce, text));
+      text.resize(size);
+      REQUIRE(text == plain);
+    }
+  }
+}
+
 TEST_CASE("a window accepts each counter once, in any order, and nothing 8000 behind") {
   ReplayWindow window;
   CHECK(window.accept(0));
