@@ -1,6 +1,12 @@
 #include "overlay/wire/hello.hh"
 
 namespace i3::wire {
+namespace {
+
+constexpr std::uint8_t kShortcuts = 1, kToBox = 2, kFromBox = 4, kRedirect = 8;
+constexpr std::uint8_t kAllFlags = kShortcuts | kToBox | kFromBox | kRedirect;
+
+}  // namespace
 
 ReturnPath ReturnPath::read(Reader& reader) {
   ReturnPath path;
@@ -28,15 +34,23 @@ std::optional<Hello> Hello::parse(Bytes payload) {
   Reader reader(payload);
   Hello hello;
   const std::uint8_t flags = reader.u8();
-  hello.shortcuts = (flags & 1) != 0;
+  hello.shortcuts = (flags & kShortcuts) != 0;
   hello.ipv4 = reader.u32();
   hello.ipv6 = reader.array<16>();
   hello.mtu = reader.u16();
   hello.path = ReturnPath::read(reader);
   const std::size_t count = reader.u8();
-  if (count > kMaxCandidates || (flags & ~1) != 0) reader.fail();
+  if (count > kMaxCandidates || (flags & ~kAllFlags) != 0) reader.fail();
+  if ((flags & kToBox) != 0 && (flags & kFromBox) != 0) reader.fail();
   for (std::size_t i = 0; i < count && reader.ok(); ++i)
     hello.candidates.push_back(read_endpoint(reader));
+  if ((flags & (kToBox | kFromBox)) != 0) {
+    hello.through.emplace();
+    hello.through->way = (flags & kToBox) != 0 ? Through::Way::to_box : Through::Way::from_box;
+    hello.through->other = PublicKey::read(reader);
+    hello.through->leave = Spokesman::read(reader);
+  }
+  if ((flags & kRedirect) != 0) hello.redirect = Redirect::read(reader);
   if (!reader.ok()) return std::nullopt;
   hello.early = reader.rest();
   return hello;
@@ -44,13 +58,21 @@ std::optional<Hello> Hello::parse(Bytes payload) {
 
 void Hello::write(Writer& writer) const {
   assert(candidates.size() <= kMaxCandidates);
-  writer.u8(shortcuts ? 1 : 0);
+  std::uint8_t flags = shortcuts ? kShortcuts : 0;
+  if (through) flags |= through->way == Through::Way::to_box ? kToBox : kFromBox;
+  if (redirect) flags |= kRedirect;
+  writer.u8(flags);
   writer.u32(ipv4);
   writer.bytes(ipv6);
   writer.u16(mtu);
   path.write(writer);
   writer.u8(static_cast<std::uint8_t>(candidates.size()));
   for (const Endpoint& candidate : candidates) write_endpoint(writer, candidate);
+  if (through) {
+    through->other.write(writer);
+    through->leave.write(writer);
+  }
+  if (redirect) redirect->write(writer);
   writer.bytes(early);
 }
 
@@ -93,7 +115,8 @@ std::optional<Paths> Paths::parse(Bytes plaintext) {
   Paths paths;
   paths.sequence = reader.u64();
   auto hello = Hello::parse(reader.rest());
-  if (!reader.ok() || !hello || !hello->early.empty()) return std::nullopt;
+  if (!reader.ok() || !hello || !hello->early.empty() || hello->through || hello->redirect)
+    return std::nullopt;
   paths.hello = std::move(*hello);
   return paths;
 }

@@ -3,6 +3,7 @@
 
 #include "overlay/wire/carriers.hh"
 #include "overlay/wire/contact.hh"
+#include "overlay/wire/middlebox.hh"
 
 namespace i3::wire {
 
@@ -25,8 +26,9 @@ struct ReturnPath {
 };
 
 // The host's part of both handshake payloads.
-//  flags 1 (bit 0 shortcuts welcome) | IPv4 4 | IPv6 16 | inner MTU 2 | return path
-//  | count 1 and candidate endpoints 18 each (at most 8) | early packet: the rest
+//  flags 1 (bit 0 shortcuts welcome, 1 to a middle-box, 2 from a middle-box, 3 redirect) | IPv4 4
+//  | IPv6 16 | inner MTU 2 | return path | count 1 and candidate endpoints 18 each (at most 8)
+//  | through 104, if bit 1 or 2 | redirect 104, if bit 3 | early packet: the rest
 struct Hello {
   static constexpr std::size_t kMaxCandidates = 8;
   bool shortcuts = false;
@@ -35,7 +37,9 @@ struct Hello {
   std::uint16_t mtu = 1400;
   ReturnPath path;
   std::vector<Endpoint> candidates;
-  Bytes early;  // borrowed; empty: none
+  std::optional<Through> through;    // this session is half of a conversation through a middle-box
+  std::optional<Redirect> redirect;  // "reach me so"; or what a middle-box is shown of that
+  Bytes early;                       // borrowed; empty: none
 
   static std::optional<Hello> parse(Bytes payload);
   void write(Writer& writer) const;

@@ -43,6 +43,18 @@ std::pair<Json, Json> path_fields(Worker& worker, const Peer& peer, bool stands)
   return {kind, at != nullptr ? Json(text.substr(text.find(' ') + 1)) : Json()};
 }
 
+// The middle-box that its sessions are with.
+Json box_text(Worker& worker, const Peer& peer) {
+  if (peer.partner == peer.key) return nullptr;
+  return worker.host().directory().name_of(peer.partner);
+}
+
+// On a middle-box: the other end of the conversation.
+Json between_text(Worker& worker, const Peer& peer) {
+  if (!peer.leg) return nullptr;
+  return worker.host().directory().name_of(peer.leg->other);
+}
+
 Json peer_json(Worker& worker, Peer& peer) {
   const TimePoint now = worker.clock().now();
   const bool stands = worker.host().sessions().can_seal(peer.handle, now);
@@ -55,6 +67,8 @@ Json peer_json(Worker& worker, Peer& peer) {
           {"state", state_of(peer, stands, now)},
           {"path", path},
           {"via", via},
+          {"middlebox", box_text(worker, peer)},
+          {"between", between_text(worker, peer)},
           {"reason", stands ? Json(path_reason(worker, peer)) : text_or_null(peer.absent_reason)},
           {"rtt_ms", peer.rtt > Duration{} ? Json(to_ms(peer.rtt)) : Json()},
           {"rx_bytes", peer.traffic.rx_bytes},

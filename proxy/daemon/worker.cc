@@ -52,7 +52,6 @@ TransportChoice::Mode mode_of(Transport transport) {
 // less than it promises.
 std::string unsupported(const BookEntry& entry) {
   if (entry.kind == EntryKind::group) return "groups are not supported yet";
-  if (!entry.middlebox.empty()) return "middlebox is not supported yet";
   return {};
 }
 
@@ -68,21 +67,27 @@ std::vector<std::string> unsupported(const ProxySettings& settings) {
   return notes;
 }
 
+std::optional<PublicKey> box_of(const BookEntry& entry, const AddressBooks& books) {
+  const BookEntry* box = entry.middlebox.empty() ? nullptr : books.find(entry.middlebox);
+  return box != nullptr ? std::optional(box->key) : std::nullopt;
+}
+
 Directory directory_of(const ProxySettings& settings) {
   std::vector<KnownHost> hosts;
   for (const BookEntry* entry : settings.books.entries())
     if (unsupported(*entry).empty() && !entry->anonymous)
-      hosts.push_back({entry->name, entry->key, entry->shortcuts});
+      hosts.push_back({entry->name, entry->key, entry->shortcuts, box_of(*entry, settings.books)});
   std::vector<PublicKey> allowed;
   for (const AllowRule& rule : settings.inbound.rules())
     if (rule.from) allowed.push_back(*rule.from);
-  return Directory(std::move(hosts), allowed);
+  return Directory(std::move(hosts), allowed, settings.inbound.middlebox);
 }
 
 std::vector<VisitName> visits_of(const ProxySettings& settings) {
   std::vector<VisitName> names;
   for (const BookEntry* entry : settings.books.entries())
-    if (entry->anonymous && unsupported(*entry).empty()) names.push_back({entry->name, entry->key});
+    if (entry->anonymous && unsupported(*entry).empty())
+      names.push_back({entry->name, entry->key, box_of(*entry, settings.books)});
   return names;
 }
 

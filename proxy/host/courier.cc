@@ -60,7 +60,7 @@ void Courier::send_by_node(Peer& peer, SessionKind kind, Frame frame, TimePoint 
       return;
     }
   }
-  const Id target = peer.theirs.id == Id{} ? public_id(peer.key) : peer.theirs.id;
+  const Id target = peer.theirs.id == Id{} ? public_id(peer.partner) : peer.theirs.id;
   parts_.client.send_by_id(target, static_cast<std::uint8_t>(kind), frame.bytes(), now);
 }
 

@@ -2,8 +2,11 @@
 
 namespace i3 {
 
-Directory::Directory(std::vector<KnownHost> hosts, const std::vector<PublicKey>& allowed)
-    : hosts_(std::move(hosts)), allowed_(allowed.begin(), allowed.end()) {
+Directory::Directory(std::vector<KnownHost> hosts, const std::vector<PublicKey>& allowed,
+                     std::optional<PublicKey> inbound_box)
+    : hosts_(std::move(hosts)),
+      allowed_(allowed.begin(), allowed.end()),
+      inbound_box_(inbound_box) {
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     names_.try_emplace(hosts_[i].name, i);
     keys_.try_emplace(hosts_[i].key, i);
@@ -22,6 +25,11 @@ const KnownHost* Directory::by_key(const PublicKey& key) const {
 
 bool Directory::knows(const PublicKey& key) const {
   return keys_.contains(key) || allowed_.contains(key);
+}
+
+std::optional<PublicKey> Directory::box_for(const PublicKey& key) const {
+  const KnownHost* host = by_key(key);
+  return host != nullptr && host->middlebox ? host->middlebox : inbound_box_;
 }
 
 std::string Directory::name_of(const PublicKey& key) const {

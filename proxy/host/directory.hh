@@ -17,13 +17,16 @@ struct KnownHost {
   std::string name;  // without suffix, lower case
   PublicKey key;
   bool shortcuts = true;
+  std::optional<PublicKey> middlebox = {};  // everything to and from it goes through there
 };
 
 class Directory {
  public:
   Directory() = default;
   // `allowed`: keys that some inbound rule names.
-  Directory(std::vector<KnownHost> hosts, const std::vector<PublicKey>& allowed);
+  // `inbound_box`: the middle-box through which everybody has to come.
+  Directory(std::vector<KnownHost> hosts, const std::vector<PublicKey>& allowed,
+            std::optional<PublicKey> inbound_box = {});
 
   const KnownHost* by_name(std::string_view name) const;
   const KnownHost* by_key(const PublicKey& key) const;
@@ -31,12 +34,15 @@ class Directory {
   bool knows(const PublicKey& key) const;
   std::string name_of(const PublicKey& key) const;  // the key's text for strangers
   const std::vector<KnownHost>& hosts() const { return hosts_; }
+  // The middle-box that the settings put between this host and that one, if any.
+  std::optional<PublicKey> box_for(const PublicKey& key) const;
 
  private:
   std::vector<KnownHost> hosts_;
   std::unordered_map<std::string, std::size_t> names_;
   std::unordered_map<PublicKey, std::size_t> keys_;
   std::unordered_set<PublicKey> allowed_;
+  std::optional<PublicKey> inbound_box_;
 };
 
 }  // namespace i3

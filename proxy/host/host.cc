@@ -53,12 +53,13 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
       gate_(settings.options.max_peers, settings.restored.clean),
       parts_{identity, clock,     random,    log,     io,     settings.options,
              pool_,    peers_,    sessions_, client_, rules_, gate_,
-             stamps_,  verdicts_, {},        {},      {}},
+             stamps_,  verdicts_, {},        {},      {},     {}},
       courier_(parts_),
       direct_(parts_, courier_),
       nodes_(parts_, courier_),
       paths_(parts_, courier_, direct_, nodes_),
       rendezvous_(parts_, courier_, paths_),
+      boxes_(parts_, directory_, courier_, rendezvous_),
       outbound_(parts_, courier_, direct_, rendezvous_),
       inbound_(parts_),
       no_labels_(100, 200) {
@@ -66,6 +67,7 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
   assert(own != nullptr);  // an empty pool that passed its check has room for one
   parts_.own4 = own->ipv4;
   parts_.own6 = own->ipv6;
+  connect_boxes();
   rendezvous_.deliver = [this](Peer& peer, MutBytes packet, TimePoint now) {
     on_plaintext(peer, packet, {}, now);
   };
@@ -75,6 +77,7 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
     if (stands) nodes_.prove(peer, now);
     log_peer(peer, now);
     pings_ready(peer, now);
+    if (peer.leg && stands) send_waiting_pings(peer, now);
     reschedule(peer, now);
   };
   direct_.call_peer = [this](Peer& peer, TimePoint now) { paths_.trigger_changed(peer, now); };
@@ -119,9 +122,11 @@ void Host::adopt_directory() {
   for (const KnownHost& host : directory_.hosts())
     if (host.key != key() && peers_.find(host.key) == nullptr)
       peers_.get(host.key, host.name, Standing::known);
-  peers_.each([this](Peer& peer) {
+  const TimePoint now = parts_.clock.now();
+  peers_.each([&](Peer& peer) {
     peer.name = directory_.name_of(peer.key);
     if (const KnownHost* known = directory_.by_key(peer.key)) peer.shortcuts = known->shortcuts;
+    boxes_.settle(peer, now);
   });
 }
 
@@ -277,30 +282,6 @@ void Host::send_back(const SendBack& back, const Origin& origin, TimePoint) {
   }
 }
 
-void Host::on_first(const FirstMessage& first, TimePoint now) {
-  auto hello = wire::Hello::parse(first.payload);
-  if (!hello) {
-    verdicts_.count(Verdict::malformed);
-    return;
-  }
-  const bool ours = first.key == key();
-  const Peer* before = peers_.find(first.key);
-  const bool wanted = before != nullptr && before->wanted;
-  const bool barred = before != nullptr && now < before->barred_until;
-  if (ours || barred || (!rules_.has_line(first.key) && !wanted)) {
-    verdicts_.count(Verdict::stranger);
-    return;
-  }
-  AnnouncedAddresses announced;
-  if (hello->ipv4 != 0) announced.ipv4 = IpAddress::v4(hello->ipv4);
-  announced.ipv6 = IpAddress::v6(hello->ipv6);
-  Peer* peer = peer_for(first.key, announced);
-  if (peer == nullptr) return;
-  rendezvous_.answer(*peer, first, *hello, now);
-  peer->last_used = now;
-  reschedule(*peer, now);
-}
-
 void Host::on_data(const Data& data, const Origin& origin, TimePoint now) {
   Peer* peer = peers_.at(data.peer);
   if (peer == nullptr) return;
@@ -332,6 +313,7 @@ void Host::heard_by_node(Peer& peer, TimePoint now) {
 }
 
 void Host::on_plaintext(Peer& peer, MutBytes plaintext, const Origin&, TimePoint now) {
+  if (peer.leg) return on_leg_packet(peer, plaintext, now);
   std::array<std::uint8_t, Frame::kHeadroom + kReplyCapacity + Frame::kTailroom> storage;
   const MutBytes answer = MutBytes(storage).subspan(Frame::kHeadroom, kReplyCapacity);
   const Inbound::Result result = inbound_.on_packet(peer, plaintext, answer, now);
@@ -357,6 +339,8 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
     verdicts_.count(Verdict::unknown_control);
     return;
   }
+  const bool asks = control->type == wire::Control::ping || control->type == wire::Control::pong;
+  if (asks && peer.leg) return pass_on_ping(peer, *control, now);
   std::array<std::uint8_t, 16> storage;
   Writer writer(storage);
   switch (control->type) {
@@ -454,7 +438,7 @@ void Host::set_people(Directory directory, const std::vector<Allow>& allow) {
   peers_.each([this](Peer& peer) {
     if (rules_.has_line(peer.key))
       peer.barred_until = {};
-    else if (!peer.wanted && peer.mine)
+    else if (!peer.wanted && peer.mine && !peer.leg)
       drop(peer);
   });
 }

@@ -6,6 +6,7 @@
 #include <deque>
 
 #include "overlay/client/relayed_client.hh"
+#include "proxy/host/boxes.hh"
 #include "proxy/host/directory.hh"
 #include "proxy/host/inbound.hh"
 #include "proxy/host/outbound.hh"
@@ -55,6 +56,12 @@ class Host : private ClientEvents {
   void on_aside(const Endpoint& from, Bytes datagram);
   TimePoint next_deadline() const;
   void on_timer();
+
+  // Makes this host a middle-box; `middle` outlives it.
+  void set_middle(Middle* middle) { middle_ = middle; }
+  // A packet that the middle-box lets pass, from one end of a conversation to the other: in the
+  // addresses that this host gives them. Borrowed.
+  void forward(Bytes packet);
 
   // The virtual addresses of a key, made if need be: what a DNS answer says. Null when the pool is
   // full.
@@ -146,7 +153,16 @@ class Host : private ClientEvents {
 
   void on_session_message(std::uint8_t kind, MutBytes message, const Origin& origin, TimePoint now);
   void replay_overtaken(TimePoint now);
+  // host_boxes.cc
+  void connect_boxes();
   void on_first(const FirstMessage& first, TimePoint now);
+  void on_box_request(const FirstMessage& first, const wire::Hello& hello, TimePoint now);
+  bool admits(const PublicKey& end, const wire::Hello& hello) const;
+  Peer* legs_for(const PublicKey& end, const PublicKey& other, const AnnouncedAddresses& announced);
+  void on_leg_packet(Peer& leg, MutBytes packet, TimePoint now);
+  void pass_on_ping(Peer& leg, const wire::NonceControl& control, TimePoint now);
+  void send_waiting_pings(Peer& leg, TimePoint now);
+  void sweep_legs(TimePoint now);
   void on_data(const Data& data, const Origin& origin, TimePoint now);
   void heard_by_node(Peer& peer, TimePoint now);
   void check_quiet(TimePoint now);
@@ -187,6 +203,8 @@ class Host : private ClientEvents {
   NodeWays nodes_;
   Paths paths_;
   Rendezvous rendezvous_;
+  Boxes boxes_;
+  Middle* middle_ = nullptr;
   Outbound outbound_;
   Inbound inbound_;
   TokenBucket no_labels_;

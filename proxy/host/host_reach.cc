@@ -19,7 +19,10 @@ void Host::on_port_sample(const Endpoint& seen, TimePoint now) {
 
 void Host::trace(const PublicKey& target, TraceDone done) {
   if (!ring_client_) return done({});
-  ring_client_->trace(public_id(target), std::move(done), parts_.clock.now());
+  // The nodes on the way to a middle-box, where the sessions are with one.
+  const Peer* peer = peers_.find(target);
+  ring_client_->trace(public_id(peer != nullptr ? peer->partner : target), std::move(done),
+                      parts_.clock.now());
 }
 
 void Host::on_observed_change(TimePoint now) {

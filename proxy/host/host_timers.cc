@@ -85,8 +85,10 @@ void Host::reschedule(Peer& peer, TimePoint now) {
 // Removes what nobody used for long and writes down what is in use.
 void Host::sweep(TimePoint now) {
   next_sweep_ = now + kSweepEvery;
+  sweep_legs(now);
   std::vector<Peer*> idle;
   peers_.each([&](Peer& peer) {
+    if (peer.leg) return;
     if (peer.last_used > peer.logged_use + std::chrono::seconds(60)) log_peer(peer, now);
     if (now > peer.last_used + parts_.options.idle && !directory_.knows(peer.key) &&
         peer.key != key())
@@ -142,7 +144,7 @@ void Host::drop(Peer& peer) {
 
 void Host::log_peer(Peer& peer, TimePoint now) {
   const AddressPool::Entry* entry = pool_.find(public_id(peer.key));
-  if (entry == nullptr) return;
+  if (entry == nullptr || peer.leg) return;
   PeerRecord record;
   record.key = peer.key;
   record.ipv4 = peer.ipv4;
@@ -161,7 +163,7 @@ std::string Host::state_lines() const {
   const TimePoint now = parts_.clock.now();
   peers_.each([&](Peer& peer) {
     const AddressPool::Entry* entry = pool_.find(public_id(peer.key));
-    if (entry == nullptr) return;
+    if (entry == nullptr || peer.leg) return;
     const Duration ago =
         std::min<Duration>(now - std::min(peer.last_used, now), parts_.options.idle);
     PeerRecord record{peer.key,
@@ -182,7 +184,7 @@ std::string Host::path_text(const Peer& peer) const {
     auto endpoint = at->node.reachable(parts_.options.have_v4, parts_.options.have_v6);
     return "node " + (endpoint ? *endpoint : at->node.primary()).text();
   }
-  return "overlay " + (peer.theirs.id == Id{} ? public_id(peer.key) : peer.theirs.id).hex();
+  return "overlay " + (peer.theirs.id == Id{} ? public_id(peer.partner) : peer.theirs.id).hex();
 }
 
 void Host::ping(const PublicKey& target, Duration timeout,
@@ -211,7 +213,7 @@ void Host::send_ping(Ping& ping, Peer& peer, TimePoint now) {
 void Host::pings_ready(Peer& peer, TimePoint now) {
   const bool stands = sessions_.can_seal(peer.handle, now);
   for (Ping& ping : pings_) {
-    if (ping.key != peer.key || !ping.done) continue;
+    if (ping.key != peer.key || !ping.done || peer.leg) continue;
     if (stands && !ping.out) send_ping(ping, peer, now);
     if (stands || now >= peer.absent_until) continue;
     ping.done({false, {}, {}, peer.absent_reason});

@@ -33,12 +33,12 @@ Verdict Outbound::for_peer(Peer& peer, const IpPacket& packet, Frame frame, Time
   if (packet.size() > mtu) {
     std::array<std::uint8_t, kReplyCapacity> reply;
     const MutBytes answer = build_too_big(packet, mtu, packet.destination(), reply);
-    if (!answer.empty()) parts_.io.to_tun(answer);
+    if (!answer.empty()) parts_.answer_sender(peer, answer);
     return Verdict::too_big;
   }
-  parts_.rules.outbound(peer.key, packet, now);
+  if (!peer.leg) parts_.rules.outbound(peer.key, packet, now);
   if (now < peer.absent_until) {
-    rendezvous_.answer_unreachable(packet.bytes());
+    rendezvous_.answer_unreachable(peer, packet.bytes());
     return Verdict::absent;
   }
   if (courier_.seal_and_send(peer, frame, now)) return Verdict::passed;

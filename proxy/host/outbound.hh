@@ -14,6 +14,10 @@ class Outbound {
 
   // One packet from a local program. `frame` is borrowed for the call and changed in place.
   Verdict on_packet(Frame frame, TimePoint now);
+  // One that a middle-box sends on to the end that `leg` stands for.
+  Verdict on_leg(Peer& leg, const IpPacket& packet, Frame frame, TimePoint now) {
+    return for_peer(leg, packet, frame, now);
+  }
 
  private:
   Verdict for_peer(Peer& peer, const IpPacket& packet, Frame frame, TimePoint now);

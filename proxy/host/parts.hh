@@ -1,6 +1,8 @@
 // Owns what the steps of a packet's way share: the host's tables and its outside world.
 #pragma once
 
+#include <functional>
+
 #include "overlay/base/log.hh"
 #include "overlay/client/client.hh"
 #include "overlay/session/stamp_gate.hh"
@@ -57,6 +59,9 @@ struct HostParts {
   VerdictCounters& verdicts;
   VirtualIp own4, own6;
   std::vector<Endpoint> candidates;  // our own addresses for shortcuts
+  // An ICMP answer to whoever sent a packet for that peer: a local program, or, on a middle-box,
+  // the other end of the conversation.
+  std::function<void(const Peer& peer, Bytes packet)> answer_sender;
 
   // May packets go there because a peer says so? Not to groups, to links, to this machine, or into
   // the tunnel itself, where they would go round in a circle.

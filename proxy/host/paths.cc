@@ -30,8 +30,9 @@ Bytes written(const Message& message, MutBytes storage) {
 wire::Hello Paths::hello(const Peer& peer) const {
   wire::Hello hello;
   hello.shortcuts = parts_.options.shortcuts && peer.shortcuts;
-  hello.ipv4 = parts_.own4.address().to_v4();
-  hello.ipv6 = parts_.own6.address().bytes;
+  // A middle-box announces what it calls the other end, so that both ends may call it so too.
+  hello.ipv4 = (peer.leg ? peer.leg->other4 : parts_.own4).address().to_v4();
+  hello.ipv6 = (peer.leg ? peer.leg->other6 : parts_.own6).address().bytes;
   hello.mtu = parts_.options.mtu;
   if (peer.mine) hello.path = parts_.client.path(*peer.mine);
   if (peer.mine) hello.path.id = *peer.mine;

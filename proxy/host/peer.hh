@@ -40,6 +40,16 @@ struct Traffic {
   std::uint64_t rx_packets = 0, tx_packets = 0;
 };
 
+// On a middle-box: one of the two ends of a conversation; each end is a peer of its own for each
+// host that it talks to.
+struct Leg {
+  static constexpr std::size_t kMaxPings = 8;
+  PublicKey other;                   // the other end
+  VirtualIp other4, other6;          // its addresses here
+  wire::Spokesman leave;             // this end's, to speak for it towards the other one
+  std::vector<std::uint64_t> pings;  // wait for a session with this end; at most kMaxPings
+};
+
 struct Peer {
   static constexpr std::size_t kMaxParked = 32;
   static constexpr std::size_t kMaxParkedBytes = 64 * 1024;
@@ -47,6 +57,7 @@ struct Peer {
 
   PeerHandle handle = 0;  // its slot in the address pool
   PublicKey key;
+  PublicKey partner;      // with whom its sessions are: itself, or a middle-box
   std::string name;       // of the address book, else the key's text
   bool shortcuts = true;  // the book lets it know our address
   VirtualIp ipv4, ipv6;   // as local programs know it
@@ -67,6 +78,11 @@ struct Peer {
   bool mine_acknowledged = true;
   TimePoint paths_retry = kNever;
   unsigned paths_tries = 0;
+
+  bool partner_is_theirs = false;          // the peer chose the middle-box, not this host
+  std::optional<wire::Redirect> redirect;  // it asked to be reached by a middle-box
+  wire::Spokesman leave;                   // what `partner` was given last
+  std::optional<Leg> leg;
 
   Contact contact;
   DirectPaths direct;

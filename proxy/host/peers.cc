@@ -14,7 +14,7 @@ Peer* Peers::get(const PublicKey& key, const std::string& name, Standing standin
   if (entry == nullptr) return nullptr;
   auto peer = std::make_unique<Peer>();
   peer->handle = entry->slot;
-  peer->key = key;
+  peer->key = peer->partner = key;
   peer->name = name;
   peer->ipv4 = entry->ipv4;
   peer->ipv6 = entry->ipv6;
@@ -30,9 +30,53 @@ void Peers::remove(Peer& peer) {
   by_handle_[peer.handle].reset();
 }
 
+Peer* Peers::leg(const PublicKey& end, const PublicKey& other) const {
+  const auto found = by_ends_.find({end, other});
+  return found == by_ends_.end() ? nullptr : at(found->second);
+}
+
+void Peers::add_legs(const Peer& one, const Peer& two) {
+  add_leg(one, two);
+  add_leg(two, one);
+}
+
+void Peers::add_leg(const Peer& end, const Peer& other) {
+  auto leg = std::make_unique<Peer>();
+  if (unused_legs_.empty()) {
+    leg->handle = kFirstLeg + static_cast<PeerHandle>(legs_.size());
+    legs_.emplace_back();
+  } else {
+    leg->handle = unused_legs_.back();
+    unused_legs_.pop_back();
+  }
+  leg->key = leg->partner = end.key;
+  leg->name = end.name;
+  leg->shortcuts = end.shortcuts;
+  leg->last_used = std::max(end.last_used, other.last_used);
+  leg->ipv4 = end.ipv4;
+  leg->ipv6 = end.ipv6;
+  leg->leg.emplace();
+  leg->leg->other = other.key;
+  leg->leg->other4 = other.ipv4;
+  leg->leg->other6 = other.ipv6;
+  by_ends_[{end.key, other.key}] = leg->handle;
+  legs_[leg->handle - kFirstLeg] = std::move(leg);
+}
+
+void Peers::remove_legs(const PublicKey& one, const PublicKey& two) {
+  for (const auto& ends : {std::pair(one, two), std::pair(two, one)}) {
+    const auto found = by_ends_.find(ends);
+    if (found == by_ends_.end()) continue;
+    legs_[found->second - kFirstLeg].reset();
+    unused_legs_.push_back(found->second);
+    by_ends_.erase(found);
+  }
+}
+
 void Peers::each(const std::function<void(Peer&)>& visit) const {
-  for (const auto& peer : by_handle_)
-    if (peer) visit(*peer);
+  for (const auto* table : {&by_handle_, &legs_})
+    for (const auto& peer : *table)
+      if (peer) visit(*peer);
 }
 
 void Peers::schedule(Peer& peer, TimePoint when) {

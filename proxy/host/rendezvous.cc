@@ -24,6 +24,7 @@ Verdict Rendezvous::park(Peer& peer, Bytes packet, TimePoint now) {
 
 void Rendezvous::contact(Peer& peer, TimePoint now, bool from_silence) {
   if (peer.contact.active) return;
+  settle(peer, now);
   peer.contact = Contact{};
   peer.contact.from_silence = from_silence;
   peer.contact.active = true;
@@ -112,6 +113,7 @@ std::size_t Rendezvous::write_first(Peer& peer, MutBytes out, TimePoint now) {
       return size;
   peer.contact.renew = false;
   wire::Hello hello = paths_.hello(peer);
+  add_box(peer, hello);
   peer.mine_told = hello.path;
   std::array<std::uint8_t, kMaxHandshakePayload> payload;
   Writer bare(payload);
@@ -126,7 +128,8 @@ std::size_t Rendezvous::write_first(Peer& peer, MutBytes out, TimePoint now) {
   hello.write(writer);
   const std::uint64_t stamp =
       parts_.options.relayed ? parts_.stamps.count() : parts_.stamps.next(parts_.clock.wall());
-  return parts_.sessions.initiate(peer.handle, peer.key, kNoPsk, stamp, writer.written(), out, now);
+  return parts_.sessions.initiate(peer.handle, peer.partner, kNoPsk, stamp, writer.written(), out,
+                                  now);
 }
 
 void Rendezvous::send_first(Peer& peer, Frame frame, TimePoint now) {
@@ -145,7 +148,7 @@ void Rendezvous::send_first(Peer& peer, Frame frame, TimePoint now) {
 
 void Rendezvous::send_to_public(Peer& peer, std::size_t which, Bytes message, TimePoint now) {
   const std::uint64_t nonce = parts_.client.send_by_id(
-      public_id(peer.key, which), static_cast<std::uint8_t>(SessionKind::first), message, now);
+      public_id(peer.partner, which), static_cast<std::uint8_t>(SessionKind::first), message, now);
   if (nonce == 0) return;
   nonces_[nonce] = {peer.handle, which};
   peer.contact.nonces.push_back(nonce);
@@ -199,21 +202,21 @@ void Rendezvous::give_up(Peer& peer, std::string reason, TimePoint now) {
   peer.parked_bytes = 0;
   for (const auto& packet : parked) {
     parts_.verdicts.count(Verdict::absent);
-    answer_unreachable(packet);
+    answer_unreachable(peer, packet);
   }
   // What is sealed from now on would go nowhere; a new handshake is due.
   parts_.sessions.forget(peer.handle);
   if (ready) ready(peer, now);
 }
 
-void Rendezvous::answer_unreachable(Bytes bytes) {
+void Rendezvous::answer_unreachable(Peer& peer, Bytes bytes) {
   if (!unreachables_.take(parts_.clock.now())) return;
   auto packet = IpView::parse(bytes);
   if (!packet) return;
   std::array<std::uint8_t, kReplyCapacity> reply;
   const MutBytes answer =
       build_unreachable(*packet, Unreachable::host, packet->destination(), reply);
-  if (!answer.empty()) parts_.io.to_tun(answer);
+  if (!answer.empty()) parts_.answer_sender(peer, answer);
 }
 
 void Rendezvous::learn(Peer& peer, const wire::Hello& hello, TimePoint now) {
@@ -225,12 +228,11 @@ void Rendezvous::learn(Peer& peer, const wire::Hello& hello, TimePoint now) {
 
 // A recorded first message proves nothing new: what it says of its sender's place and the packet
 // it carries count only if it was never seen, or when its session is confirmed.
-// 1 judge  2 learn, or remember for the confirmation  3 answer  4 deliver
+// 1 learn, or remember for the confirmation  2 answer  3 deliver
 void Rendezvous::answer(Peer& peer, const FirstMessage& first, const wire::Hello& hello,
-                        TimePoint now) {
-  const StampGate::Decision decision = parts_.gate.check(peer.key, first.stamp);
+                        StampGate::Decision decision, TimePoint now) {
   if (decision == StampGate::Decision::deliver) {
-    if (auto entry = parts_.gate.entry(peer.key)) parts_.io.log_state(stamp_line(*entry));
+    if (auto entry = parts_.gate.entry(first.key)) parts_.io.log_state(stamp_line(*entry));
     learn(peer, hello, now);
   } else {
     keep_unconfirmed(peer, first.stamp, hello);
@@ -260,6 +262,26 @@ void Rendezvous::answer(Peer& peer, const FirstMessage& first, const wire::Hello
   if (!peer.ever_ready && ready) ready(peer, now);
 }
 
+// The session that this makes ends at once: nothing that comes on it is ever opened.
+void Rendezvous::redirect(const FirstMessage& first, const wire::Hello& hello, const PublicKey& box,
+                          TimePoint now) {
+  wire::Hello mine;
+  mine.redirect =
+      wire::Redirect::issue(parts_.identity, first.key, box,
+                            wire::expiry_after(parts_.clock.wall(), wire::kRedirectHours));
+  std::array<std::uint8_t, 512> payload;
+  Writer writer(payload);
+  mine.write(writer);
+  std::array<std::uint8_t, Frame::kHeadroom + 1024> storage;
+  const std::size_t size =
+      parts_.sessions.respond(first, kPassingHandle, false, writer.written(),
+                              MutBytes(storage).subspan(Frame::kHeadroom), now);
+  parts_.sessions.forget(kPassingHandle);
+  if (size > 0)
+    courier_.send_to(hello.path, SessionKind::second,
+                     {storage, Frame::kHeadroom, Frame::kHeadroom + size}, now);
+}
+
 void Rendezvous::keep_unconfirmed(Peer& peer, std::uint64_t stamp, const wire::Hello& hello) {
   for (const Unconfirmed& known : peer.unconfirmed)
     if (known.stamp == stamp) return;
@@ -275,6 +297,7 @@ void Rendezvous::established(Peer& peer, const Established& answer, TimePoint no
     parts_.verdicts.count(Verdict::malformed);
     return;
   }
+  if (hello->redirect) return redirected(peer, *hello->redirect, now);
   if (peer.contact.early_offered && answer.early_accepted) drop_early(peer);
   end(peer);
   peer.absent_until = {};
@@ -289,8 +312,8 @@ void Rendezvous::established(Peer& peer, const Established& answer, TimePoint no
 }
 
 void Rendezvous::confirmed(Peer& peer, std::uint64_t stamp, TimePoint now) {
-  if (parts_.gate.confirmed(peer.key, stamp))
-    if (auto entry = parts_.gate.entry(peer.key)) parts_.io.log_state(stamp_line(*entry));
+  if (parts_.gate.confirmed(peer.partner, stamp))
+    if (auto entry = parts_.gate.entry(peer.partner)) parts_.io.log_state(stamp_line(*entry));
   auto kept = std::find_if(peer.unconfirmed.begin(), peer.unconfirmed.end(),
                            [&](const Unconfirmed& one) { return one.stamp == stamp; });
   if (kept != peer.unconfirmed.end()) {

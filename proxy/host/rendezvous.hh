@@ -21,8 +21,12 @@ class Rendezvous {
   // The private trigger stands, or moved: a try that waited for it goes out.
   void trigger_changed(Peer& peer, TimePoint now);
 
-  // A first message from somebody who may talk to us. `early` is what its hello carried.
-  void answer(Peer& peer, const FirstMessage& first, const wire::Hello& hello, TimePoint now);
+  // A first message from somebody who may talk to us, judged by the stamp gate.
+  void answer(Peer& peer, const FirstMessage& first, const wire::Hello& hello,
+              StampGate::Decision decision, TimePoint now);
+  // Answers a first message by saying through which middle-box to come, and keeps nothing of it.
+  void redirect(const FirstMessage& first, const wire::Hello& hello, const PublicKey& box,
+                TimePoint now);
   // Our first message was answered.
   void established(Peer& peer, const Established& answer, TimePoint now);
   // The first transport message of a session that we answered.
@@ -35,14 +39,21 @@ class Rendezvous {
   // To be called at contact.next_try.
   void on_timer(Peer& peer, TimePoint now);
 
-  // Tells the local program that sent `packet` that its host is unreachable.
-  void answer_unreachable(Bytes packet);
+  // Tells whoever sent `packet` to the peer that it is unreachable.
+  void answer_unreachable(Peer& peer, Bytes packet);
+  void give_up(Peer& peer, std::string reason, TimePoint now);
   void forget(Peer& peer);
 
   // Packets that came early in a first message and may be delivered now.
   std::function<void(Peer&, MutBytes, TimePoint)> deliver;
   // A session stands: the state log and whoever waits for the peer want to know.
   std::function<void(Peer&, TimePoint)> ready;
+  // Before a handshake of ours: with whom it is to be.
+  std::function<void(Peer&, TimePoint)> settle;
+  // What a hello of ours says of middle-boxes.
+  std::function<void(Peer&, wire::Hello&)> add_box;
+  // The peer wants to be reached by a middle-box.
+  std::function<void(Peer&, const wire::Redirect&, TimePoint)> redirected;
 
  private:
   void attempt(Peer& peer, TimePoint now);
@@ -51,7 +62,6 @@ class Rendezvous {
   void send_first(Peer& peer, Frame frame, TimePoint now);
   void send_to_public(Peer& peer, std::size_t which, Bytes message, TimePoint now);
   void end(Peer& peer);
-  void give_up(Peer& peer, std::string reason, TimePoint now);
   void flush(Peer& peer, TimePoint now);
   void drop_early(Peer& peer);
   void learn(Peer& peer, const wire::Hello& hello, TimePoint now);
@@ -83,6 +93,8 @@ inline constexpr Duration kPatienceAcknowledged = std::chrono::seconds(2);
 inline constexpr Duration kPatienceSilent = std::chrono::seconds(8);
 // Packets to a peer just found absent are answered for so long before it is tried again.
 inline constexpr Duration kAbsentFor = std::chrono::milliseconds(100);
+// Of the session in which a redirect is told: no peer's.
+inline constexpr PeerHandle kPassingHandle = 0xffffffff;
 // A first message is small enough for any path, its early packet included.
 inline constexpr std::size_t kMaxFirstMessage = 1100;
 

@@ -52,7 +52,7 @@ void Visits::Visit::start(Relay relay) {
   settings.options.idle = visits_.idle_;
   settings.options.max_peers = 4;
   settings.sessions.max_peers = 4;
-  settings.directory = Directory({{name_.name, name_.key, false}}, {});
+  settings.directory = Directory({{name_.name, name_.key, false, name_.middlebox}}, {});
   host_ = std::make_unique<Host>(*identity_, visits_.clock_, visits_.random_, visits_.log_, *this,
                                  std::move(settings), std::move(relay));
   host_->meet(name_.key);
@@ -234,10 +234,10 @@ void Visits::network_changed(bool have_v4, bool have_v6) {
 // Not one of the nodes that hold the visited host's public triggers, if there are others: they
 // would see who asks and for whom.
 void Visits::give_relay(Visit& visit, TimePoint now) {
-  const RingId avoid[] = {public_id(visit.name_.key, 0).ring(),
-                          public_id(visit.name_.key, 1).ring()};
+  const PublicKey& meets = visit.name_.middlebox ? *visit.name_.middlebox : visit.name_.key;
+  const RingId avoid[] = {public_id(meets, 0).ring(), public_id(meets, 1).ring()};
   // A node inside the visited host has its key, and would see from where and for whom at once.
-  auto relay = pool_.take(avoid, visit.name_.key, now);
+  auto relay = pool_.take(avoid, meets, now);
   if (relay || !pool_.empty()) visit.next_relay_ = now + kRelayPause;
   if (!relay) return;
   if (!visit.host_) return visit.start(std::move(*relay));

@@ -29,6 +29,7 @@ class VisitIo {
 struct VisitName {
   std::string name;  // without suffix, lower case
   PublicKey key;     // of the host that is visited
+  std::optional<PublicKey> middlebox = {};
   auto operator<=>(const VisitName&) const = default;
 };
 

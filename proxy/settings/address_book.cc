@@ -103,10 +103,21 @@ AddressBooks::AddressBooks(std::vector<AddressBook> books) : books_(std::move(bo
       by_key_.emplace(entry.key, &entry);
     }
   }
-  for (const BookEntry* entry : visible_)
-    if (!entry->middlebox.empty() && !find(entry->middlebox))
-      entry->place.fail("middlebox=" + quoted(entry->middlebox) +
-                        " is in no address book; add it, or correct the name");
+  for (const BookEntry* entry : visible_) check_middlebox(*entry);
+}
+
+void AddressBooks::check_middlebox(const BookEntry& entry) const {
+  if (entry.middlebox.empty()) return;
+  const BookEntry* box = find(entry.middlebox);
+  if (box == nullptr)
+    entry.place.fail("middlebox=" + quoted(entry.middlebox) +
+                     " is in no address book; add it, or correct the name");
+  if (box->key == entry.key)
+    entry.place.fail("middlebox=" + quoted(entry.middlebox) +
+                     " is the host itself; nobody is reached through itself");
+  if (box->kind == EntryKind::group && box->mode == GroupMode::multicast)
+    entry.place.fail("middlebox=" + quoted(entry.middlebox) +
+                     " is a multicast group; allowed are a middlebox, a host, an anycast group");
 }
 
 const BookEntry* AddressBooks::find(std::string_view name) const {

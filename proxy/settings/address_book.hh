@@ -70,6 +70,8 @@ class AddressBooks {
   const std::vector<AddressBook>& books() const { return books_; }
 
  private:
+  void check_middlebox(const BookEntry& entry) const;
+
   std::vector<AddressBook> books_;
   std::vector<const BookEntry*> visible_;
   std::unordered_map<std::string, const BookEntry*> by_name_;

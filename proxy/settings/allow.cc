@@ -71,7 +71,7 @@ void read_protocol_and_ports(const XmlElement& element, Protocols& protocols, Po
 AllowList read_inbound(const XmlElement& root, const AddressBooks& books) {
   const auto element = root.child("inbound");
   if (!element) return {};
-  element->expect({}, {"allow*"});
+  element->expect({"middlebox"}, {"allow*"});
   std::vector<AllowRule> rules;
   for (const XmlElement& allow : element->children()) {
     allow.expect({"from", "protocol", "ports"});
@@ -83,7 +83,14 @@ AllowList read_inbound(const XmlElement& root, const AddressBooks& books) {
     read_protocol_and_ports(allow, rule.protocols, rule.ports);
     rules.push_back(std::move(rule));
   }
-  return AllowList(std::move(rules));
+  AllowList list(std::move(rules));
+  if (const auto box = element->find("middlebox"); box && !box->empty()) {
+    list.middlebox = books.key_of(*box);
+    if (!list.middlebox)
+      element->fail_value("middlebox",
+                          "is in no address book; allowed are a name from there, or a key");
+  }
+  return list;
 }
 
 }  // namespace i3

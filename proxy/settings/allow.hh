@@ -37,6 +37,9 @@ class AllowList {
   AllowList() = default;  // lets nobody in
   explicit AllowList(std::vector<AllowRule> rules) : rules_(std::move(rules)) {}
 
+  // The middle-box through which all who come have to come, if any.
+  std::optional<PublicKey> middlebox;
+
   // `port` is ignored for ICMP.
   bool allows(const PublicKey& from, Protocol protocol, std::uint16_t port) const;
   // True if any rule is about this peer: it is answered with a refusal instead of silence.

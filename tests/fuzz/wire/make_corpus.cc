@@ -179,6 +179,13 @@ void hello_family(const Identity& identity, const wire::NodeContact& node) {
   const Input early{0x45, 0, 0, 20};
   hello.early = early;
   family.add("hello", bytes_of(hello));
+  hello.through = {wire::Through::Way::to_box, identity.key(),
+                   wire::Spokesman::issue(identity, identity.key(), identity.key(), 7)};
+  hello.redirect = wire::Redirect::issue(identity, identity.key(), identity.key(), 8);
+  family.add("hello_to_box", bytes_of(hello));
+  hello.through->way = wire::Through::Way::from_box;
+  hello.redirect.reset();
+  family.add("hello_from_box", bytes_of(hello));
   family.add("ping", bytes_of(wire::NonceControl{wire::Control::ping, 7}));
   family.add("response", bytes_of(wire::PathResponse{7, *node.v4}));
 }

@@ -15,6 +15,7 @@ struct HostPlan {
   std::vector<EntryNode> entries;
   IpPrefix pool{IpAddress::v4(0x64400000), 10};
   bool shortcuts = true;
+  std::optional<PublicKey> inbound_box;  // everybody has to come through it
   std::string state;  // of an earlier life; with "clean" at its end if that ended in order
 };
 

@@ -81,11 +81,12 @@ TEST_CASE("everything that is written is read") {
 
 TEST_CASE("a middle-box may be in another book than the host that wants it") {
   const auto settings = proxy_from(
-      R"(<i3-proxy><address-book file="a"/><address-book file="b"/></i3-proxy>)",
+      R"(<i3-proxy><address-book file="a"/><address-book file="b"/><inbound middlebox="ids"/></i3-proxy>)",
       {{"/etc/i3/a",
         R"(<address-book><host name="files" key="KEY1" middlebox="IDS"/></address-book>)"},
        {"/etc/i3/b", R"(<address-book><middlebox name="ids" key="KEY2"/></address-book>)"}});
   CHECK(settings.books.find("files")->middlebox == "ids");
+  CHECK(settings.inbound.middlebox == key_number(2));
 }
 
 TEST_CASE("a book of a hundred thousand hosts is read, places and all, in one pass") {

@@ -192,6 +192,18 @@ TEST_CASE("a book that is missing is the proxy's line, a mistake in it is the bo
                                "middlebox=\"ids\"/></address-book>"}}) ==
         "/etc/i3/book.xml:2:2: middlebox=\"ids\" is in no address book; add it, or correct the "
         "name");
+  CHECK(proxy_refusal(proxy, {{"/etc/i3/book.xml",
+                               "<address-book>\n <host name=\"a\" key=\"KEY1\" middlebox=\"b\"/>"
+                               "<middlebox name=\"b\" key=\"KEY1\"/></address-book>"}}) ==
+        "/etc/i3/book.xml:2:2: middlebox=\"b\" is the host itself; nobody is reached through "
+        "itself");
+  CHECK(proxy_refusal(proxy, {{"/etc/i3/book.xml",
+                               "<address-book>\n <host name=\"a\" key=\"KEY1\" middlebox=\"g\"/>"
+                               "<group name=\"g\" key=\"KEY2\" mode=\"multicast\"/>"
+                               "</address-book>"}})
+            .ends_with("is a multicast group; allowed are a middlebox, a host, an anycast group"));
+  CHECK(proxy_refusal("<i3-proxy>\n  <inbound middlebox=\"ids\"/>\n</i3-proxy>") ==
+        kHere + "middlebox=\"ids\" is in no address book; allowed are a name from there, or a key");
   CHECK(proxy_refusal("<i3-proxy>\n  <address-book file=\"book.xml\"/>\n"
                       "  <address-book file=\"/etc/i3/book.xml\"/>\n</i3-proxy>",
                       {{"/etc/i3/book.xml", "<address-book/>"}}) ==

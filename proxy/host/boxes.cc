@@ -1,0 +1,82 @@
+#include "proxy/host/boxes.hh"
+
+namespace i3 {
+
+std::optional<PublicKey> Boxes::required(const PublicKey& key) const {
+  std::optional<PublicKey> box = directory_.box_for(key);
+  if (!box)
+    if (const Peer* peer = parts_.peers.find(key))
+      if (peer->redirect && parts_.clock.wall() < peer->redirect->expiry) box = peer->redirect->box;
+  // Nobody is reached through itself.
+  if (box && (*box == key || *box == parts_.identity.key())) return std::nullopt;
+  return box;
+}
+
+bool Boxes::may_speak(const PublicKey& box, const wire::Through& through) const {
+  if (through.other == box || through.other == parts_.identity.key()) return false;
+  if (through.leave.valid(through.other, box, parts_.identity.key(), parts_.clock.wall()))
+    return true;
+  // One that this host itself put in the way needs no leave of the other end to answer for it. The
+  // one that everybody has to come through does: it must not make callers up.
+  const KnownHost* known = directory_.by_key(through.other);
+  if (known != nullptr && known->middlebox == box) return true;
+  const Peer* peer = parts_.peers.find(through.other);
+  return peer != nullptr && peer->redirect && peer->redirect->box == box &&
+         parts_.clock.wall() < peer->redirect->expiry;
+}
+
+void Boxes::settle(Peer& peer, TimePoint now) {
+  if (peer.leg) return;
+  const auto box = required(peer.key);
+  const PublicKey wanted = box ? *box : peer.partner_is_theirs ? peer.partner : peer.key;
+  if (wanted != peer.partner) take_partner(peer, wanted, false, now);
+}
+
+void Boxes::take_partner(Peer& peer, const PublicKey& partner, bool theirs, TimePoint now) {
+  peer.partner_is_theirs = theirs;
+  if (peer.partner == partner) return;
+  const std::uint8_t close = static_cast<std::uint8_t>(wire::Control::close);
+  courier_.send_control(peer, Bytes(&close, 1), now);
+  rendezvous_.forget(peer);
+  // The last partner's way in ends with it.
+  if (peer.mine) parts_.client.release(*peer.mine, now);
+  peer.mine.reset();
+  peer.mine_acknowledged = true;
+  peer.direct = DirectPaths{};
+  peer.forget_return_path();
+  peer.unconfirmed.clear();
+  peer.unanswered_since = peer.keepalive_at = kNever;
+  peer.ever_ready = false;
+  peer.leave = {};
+  peer.partner = partner;
+}
+
+void Boxes::add_box(Peer& peer, wire::Hello& hello) const {
+  if (peer.leg) {
+    const Peer* other = parts_.peers.leg(peer.leg->other, peer.key);
+    hello.through = {wire::Through::Way::from_box, peer.leg->other,
+                     other != nullptr ? other->leg->leave : wire::Spokesman{}};
+    return;
+  }
+  if (peer.partner == peer.key) return;
+  const WallTime wall = parts_.clock.wall();
+  if (peer.leave.expiry < wall + wire::kHourNs)
+    peer.leave = wire::Spokesman::issue(parts_.identity, peer.partner, peer.key,
+                                        wire::expiry_after(wall, wire::kSpokesmanHours));
+  hello.through = {wire::Through::Way::to_box, peer.key, peer.leave};
+  if (peer.redirect && peer.redirect->box == peer.partner) hello.redirect = peer.redirect;
+}
+
+bool Boxes::follow(Peer& peer, const wire::Redirect& redirect, TimePoint now) {
+  parts_.sessions.forget(peer.handle);
+  // Whoever already goes by a middle-box does not let that one send it on to another.
+  if (peer.leg || peer.partner != peer.key || redirect.box == peer.key ||
+      redirect.box == parts_.identity.key() ||
+      !redirect.valid(peer.key, parts_.identity.key(), parts_.clock.wall()))
+    return false;
+  peer.redirect = redirect;
+  settle(peer, now);
+  return true;
+}
+
+}  // namespace i3

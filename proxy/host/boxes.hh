@@ -1,0 +1,53 @@
+// Owns through which middle-box each peer is reached, by this host's wish or by the peer's, and who
+// may speak for whom (docs/DESIGN.md, decision 26).
+#pragma once
+
+#include "proxy/host/directory.hh"
+#include "proxy/host/rendezvous.hh"
+
+namespace i3 {
+
+// A peer's sessions are with its `partner`: itself, or a middle-box. The settings decide, then what
+// the peer asked for (a redirect), then what it does itself (its first message came by one).
+class Boxes {
+ public:
+  Boxes(HostParts& parts, const Directory& directory, Courier& courier, Rendezvous& rendezvous)
+      : parts_(parts), directory_(directory), courier_(courier), rendezvous_(rendezvous) {}
+
+  // The middle-box that a conversation with that host must go through; none: its own affair.
+  std::optional<PublicKey> required(const PublicKey& key) const;
+  // Whether `box`, which shook hands, may speak for `through.other` to this host.
+  bool may_speak(const PublicKey& box, const wire::Through& through) const;
+  // Before a handshake of ours, and after the settings were read again.
+  void settle(Peer& peer, TimePoint now);
+  // Sessions are with another one from now on; those with the last one end. `theirs`: by the peer's
+  // own wish.
+  void take_partner(Peer& peer, const PublicKey& partner, bool theirs, TimePoint now);
+  // What a first message says of middle-boxes.
+  void add_box(Peer& peer, wire::Hello& hello) const;
+  // The peer asked to be reached by a middle-box. False if it may not ask that.
+  bool follow(Peer& peer, const wire::Redirect& redirect, TimePoint now);
+
+ private:
+  HostParts& parts_;
+  const Directory& directory_;
+  Courier& courier_;
+  Rendezvous& rendezvous_;
+};
+
+// What a middle-box does with the packets of others. Its host asks.
+class Middle {
+ public:
+  virtual ~Middle() = default;
+  // May this host have conversations through here?
+  virtual bool admits(const PublicKey& end) const = 0;
+  // A packet from one end for the other, in the addresses that the host gives them; borrowed for
+  // the call. What shall go on is given to Host::forward, now or later.
+  virtual void inspect(const PublicKey& from, const PublicKey& to, MutBytes packet) = 0;
+};
+
+// Conversations through a middle-box, altogether and of one end.
+inline constexpr std::size_t kMaxConversations = 16384;
+inline constexpr std::size_t kMaxConversationsOfOne = 2048;
+
+}  // namespace i3

@@ -1,0 +1,206 @@
+// The host's side of who speaks: first messages, by whom and for whom, and, where the host is a
+// middle-box, the conversations through it.
+#include "proxy/host/host.hh"
+#include "proxy/packet/rewrite.hh"
+
+namespace i3 {
+namespace {
+
+AnnouncedAddresses announced_in(const wire::Hello& hello) {
+  AnnouncedAddresses announced;
+  if (hello.ipv4 != 0) announced.ipv4 = IpAddress::v4(hello.ipv4);
+  announced.ipv6 = IpAddress::v6(hello.ipv6);
+  return announced;
+}
+
+}  // namespace
+
+void Host::connect_boxes() {
+  rendezvous_.settle = [this](Peer& peer, TimePoint now) { boxes_.settle(peer, now); };
+  rendezvous_.add_box = [this](Peer& peer, wire::Hello& hello) { boxes_.add_box(peer, hello); };
+  rendezvous_.redirected = [this](Peer& peer, const wire::Redirect& redirect, TimePoint now) {
+    if (boxes_.follow(peer, redirect, now))
+      rendezvous_.contact(peer, now);
+    else
+      rendezvous_.give_up(peer, "it asks for a middle-box that cannot be had", now);
+  };
+  parts_.answer_sender = [this](const Peer& peer, Bytes packet) {
+    if (!peer.leg) return parts_.io.to_tun(packet);
+    Peer* sender = peers_.leg(peer.leg->other, peer.key);
+    OwnFrame own(packet);
+    if (sender != nullptr) courier_.seal_and_send(*sender, own.frame(), parts_.clock.now());
+  };
+}
+
+// 1 who speaks, and by whose leave  2 may it  3 must it come by a middle-box  4 answer
+void Host::on_first(const FirstMessage& first, TimePoint now) {
+  auto hello = wire::Hello::parse(first.payload);
+  if (!hello) {
+    verdicts_.count(Verdict::malformed);
+    return;
+  }
+  PublicKey who = first.key;
+  if (hello->through && first.key != key()) {
+    if (hello->through->way == wire::Through::Way::to_box)
+      return on_box_request(first, *hello, now);
+    who = hello->through->other;
+    if (!boxes_.may_speak(first.key, *hello->through)) {
+      verdicts_.count(Verdict::no_leave);
+      return;
+    }
+  }
+  const Peer* before = peers_.find(who);
+  const bool wanted = before != nullptr && before->wanted;
+  const bool barred = before != nullptr && now < before->barred_until;
+  if (who == key() || barred || (!rules_.has_line(who) && !wanted)) {
+    verdicts_.count(Verdict::stranger);
+    return;
+  }
+  if (const auto box = boxes_.required(who); box && *box != first.key) {
+    verdicts_.count(Verdict::redirected);
+    return rendezvous_.redirect(first, *hello, *box, now);
+  }
+  Peer* peer = peer_for(who, announced_in(*hello));
+  if (peer == nullptr) return;
+  const StampGate::Decision decision = gate_.check(first.key, first.stamp);
+  if (peer->partner != first.key) {
+    // What may be a recording does not end a session that stands.
+    if (decision != StampGate::Decision::deliver && sessions_.can_seal(peer->handle, now)) {
+      verdicts_.count(Verdict::redirected);
+      return;
+    }
+    boxes_.take_partner(*peer, first.key, first.key != who, now);
+  }
+  rendezvous_.answer(*peer, first, *hello, decision, now);
+  peer->last_used = now;
+  reschedule(*peer, now);
+}
+
+// Conversations through here
+
+bool Host::admits(const PublicKey& end, const wire::Hello& hello) const {
+  const PublicKey& other = hello.through->other;
+  if (peers_.leg(end, other) != nullptr || middle_->admits(end)) return true;
+  // Somebody who is admitted sends its callers here.
+  return hello.redirect && hello.redirect->box == key() &&
+         hello.redirect->valid(other, end, parts_.clock.wall()) && middle_->admits(other);
+}
+
+void Host::on_box_request(const FirstMessage& first, const wire::Hello& hello, TimePoint now) {
+  const wire::Through& through = *hello.through;
+  if (middle_ == nullptr || through.other == key() || through.other == first.key ||
+      !admits(first.key, hello)) {
+    verdicts_.count(Verdict::stranger);
+    return;
+  }
+  if (!through.leave.valid(first.key, key(), through.other, parts_.clock.wall())) {
+    verdicts_.count(Verdict::no_leave);
+    return;
+  }
+  Peer* leg = legs_for(first.key, through.other, announced_in(hello));
+  if (leg == nullptr) return;
+  if (through.leave.expiry > leg->leg->leave.expiry) leg->leg->leave = through.leave;
+  // Packets alone are use: two ends that did nothing but renew their keys would never be idle.
+  rendezvous_.answer(*leg, first, hello, gate_.check(first.key, first.stamp), now);
+  reschedule(*leg, now);
+}
+
+Peer* Host::legs_for(const PublicKey& end, const PublicKey& other,
+                     const AnnouncedAddresses& announced) {
+  if (Peer* leg = peers_.leg(end, other)) return leg;
+  std::size_t of_one = 0;
+  peers_.each([&](Peer& peer) { of_one += peer.leg && peer.key == end ? 1 : 0; });
+  if (of_one >= kMaxConversationsOfOne || peers_.conversations() >= kMaxConversations) {
+    verdicts_.count(Verdict::too_many_peers);
+    return nullptr;
+  }
+  const Peer* here = peer_for(end, announced);
+  const Peer* there = peer_for(other);
+  if (here == nullptr || there == nullptr) return nullptr;
+  peers_.add_legs(*here, *there);
+  parts_.log.info("conversation", {{"from", here->name}, {"to", there->name}});
+  return peers_.leg(end, other);
+}
+
+void Host::on_leg_packet(Peer& leg, MutBytes bytes, TimePoint now) {
+  auto packet = IpPacket::parse(bytes);
+  if (!packet || packet->destination().multicast()) {
+    verdicts_.count(packet ? Verdict::multicast : Verdict::malformed);
+    return;
+  }
+  const bool v4 = packet->family() == Family::v4;
+  rewrite_addresses(*packet, (v4 ? leg.ipv4 : leg.ipv6).address(),
+                    (v4 ? leg.leg->other4 : leg.leg->other6).address());
+  leg.last_used = now;
+  if (middle_ != nullptr) middle_->inspect(leg.key, leg.leg->other, bytes);
+}
+
+void Host::forward(Bytes bytes) {
+  if (stopping_) return;
+  const auto view = IpView::parse(bytes);
+  if (!view) {
+    verdicts_.count(Verdict::malformed);
+    return;
+  }
+  const Peer* from = peers_.find(view->source());
+  const Peer* to = peers_.find(view->destination());
+  Peer* leg = from != nullptr && to != nullptr ? peers_.leg(to->key, from->key) : nullptr;
+  if (leg == nullptr) {
+    verdicts_.count(Verdict::no_such_address);
+    return;
+  }
+  const TimePoint now = parts_.clock.now();
+  OwnFrame own(bytes);
+  const Frame frame = own.frame();
+  if (auto packet = IpPacket::parse(frame.bytes()))
+    verdicts_.count(outbound_.on_leg(*leg, *packet, frame, now));
+}
+
+// i3-ctl ping goes all the way: the box passes questions and answers on.
+void Host::pass_on_ping(Peer& leg, const wire::NonceControl& control, TimePoint now) {
+  Peer* other = peers_.leg(leg.leg->other, leg.key);
+  if (other == nullptr) return;
+  leg.last_used = now;
+  if (control.type == wire::Control::ping && !sessions_.can_seal(other->handle, now)) {
+    if (other->leg->pings.size() >= Leg::kMaxPings)
+      other->leg->pings.erase(other->leg->pings.begin());
+    other->leg->pings.push_back(control.nonce);
+    return rendezvous_.contact(*other, now);
+  }
+  std::array<std::uint8_t, 16> storage;
+  Writer writer(storage);
+  control.write(writer);
+  courier_.send_control(*other, writer.written(), now);
+}
+
+void Host::send_waiting_pings(Peer& leg, TimePoint now) {
+  for (const std::uint64_t nonce : std::exchange(leg.leg->pings, {})) {
+    std::array<std::uint8_t, 16> storage;
+    Writer writer(storage);
+    wire::NonceControl{wire::Control::ping, nonce}.write(writer);
+    courier_.send_control(leg, writer.written(), now);
+  }
+}
+
+void Host::sweep_legs(TimePoint now) {
+  std::vector<Peer*> idle;
+  peers_.each([&](Peer& peer) {
+    if (!peer.leg) return;
+    const Peer* other = peers_.leg(peer.leg->other, peer.key);
+    if (now > std::max(peer.last_used, other->last_used) + parts_.options.idle) {
+      if (peer.key < peer.leg->other) idle.push_back(&peer);
+    } else if (Peer* end = peers_.find(peer.key)) {
+      end->last_used = std::max(end->last_used, peer.last_used);  // it lends its addresses
+    }
+  });
+  for (Peer* peer : idle) {
+    Peer* other = peers_.leg(peer->leg->other, peer->key);
+    for (Peer* leg : {peer, other}) {
+      rendezvous_.forget(*leg);
+      if (leg->mine) client_.release(*leg->mine, now);
+    }
+    peers_.remove_legs(PublicKey(peer->key), PublicKey(peer->leg->other));
+  }
+}
+
+}  // namespace i3
