@@ -23,21 +23,6 @@ void skip_name(Reader& reader) {
   }
 }
 
-bool write_name(Writer& writer, std::string_view text) {
-  std::size_t size = 1;
-  while (!text.empty()) {
-    const std::size_t dot = text.find('.');
-    const std::string_view label = text.substr(0, dot);
-    if (label.empty() || label.size() > 63) return false;
-    size += 1 + label.size();
-    writer.u8(static_cast<std::uint8_t>(label.size()));
-    writer.bytes(as_bytes(label));
-    text = dot == text.npos ? std::string_view{} : text.substr(dot + 1);
-  }
-  writer.u8(0);
-  return writer.ok() && size <= kMaxDnsNameSize;
-}
-
 void write_owner(Writer& writer, std::size_t offset, std::uint16_t type) {
   writer.u16(static_cast<std::uint16_t>(kPointer | (kDnsHeaderSize + offset)));
   writer.u16(type);
@@ -82,7 +67,7 @@ bool write_records(Writer& writer, const DnsAnswer& answer, Counts& counts) {
   if (!answer.ptr.empty()) {
     std::array<std::uint8_t, kMaxDnsNameSize + 1> name;
     Writer target(name);
-    if (!write_name(target, answer.ptr)) return false;
+    if (!write_dns_name(target, answer.ptr)) return false;
     write_owner(writer, 0, dns_type::ptr);
     writer.u16(static_cast<std::uint16_t>(target.size()));
     writer.bytes(target.written());
@@ -93,16 +78,6 @@ bool write_records(Writer& writer, const DnsAnswer& answer, Counts& counts) {
     ++counts.authorities;
   }
   return true;
-}
-
-void write_opt(Writer& writer, const Edns& edns, Rcode rcode) {
-  writer.u8(0);
-  writer.u16(dns_type::opt);
-  writer.u16(kDnsAnswerSize);
-  writer.u8(static_cast<std::uint8_t>(static_cast<unsigned>(rcode) >> 4));
-  writer.u8(0);  // the version that we speak
-  writer.u16(edns.dnssec_ok ? 0x8000 : 0);
-  writer.u16(0);
 }
 
 }  // namespace
@@ -180,6 +155,31 @@ std::string_view dns_name_text(Bytes name, std::span<char, kMaxDnsNameText> out)
   return {out.data(), used};
 }
 
+bool write_dns_name(Writer& writer, std::string_view text) {
+  std::size_t size = 1;
+  while (!text.empty()) {
+    const std::size_t dot = text.find('.');
+    const std::string_view label = text.substr(0, dot);
+    if (label.empty() || label.size() > 63) return false;
+    size += 1 + label.size();
+    writer.u8(static_cast<std::uint8_t>(label.size()));
+    writer.bytes(as_bytes(label));
+    text = dot == text.npos ? std::string_view{} : text.substr(dot + 1);
+  }
+  writer.u8(0);
+  return writer.ok() && size <= kMaxDnsNameSize;
+}
+
+void write_dns_opt(Writer& writer, const Edns& edns, Rcode rcode) {
+  writer.u8(0);
+  writer.u16(dns_type::opt);
+  writer.u16(kDnsAnswerSize);
+  writer.u8(static_cast<std::uint8_t>(static_cast<unsigned>(rcode) >> 4));
+  writer.u8(0);  // the version that we speak
+  writer.u16(edns.dnssec_ok ? 0x8000 : 0);
+  writer.u16(0);
+}
+
 bool same_question(const DnsQuestion& left, const DnsQuestion& right) {
   return left.type == right.type && left.qclass == right.qclass &&
          std::equal(left.wire.begin(), left.wire.end(), right.wire.begin(), right.wire.end(),
@@ -194,7 +194,7 @@ std::uint32_t question_hash(const DnsQuestion& question) {
 
 std::size_t write_dns_answer(const DnsQuestion& question, const Edns& edns, const DnsAnswer& answer,
                              std::size_t limit, MutBytes out) {
-  const std::size_t opt_size = edns.present ? 11 : 0;
+  const std::size_t opt_size = edns.present ? kDnsOptSize : 0;
   const std::size_t fixed = kDnsHeaderSize + question.wire.size() + opt_size;
   if (out.size() < fixed) return 0;
 
@@ -222,7 +222,7 @@ std::size_t write_dns_answer(const DnsQuestion& question, const Edns& edns, cons
   writer.bytes(question.wire);
   const std::size_t end = writer.size() + (truncated ? 0 : records.size());
   Writer tail(out.subspan(end));
-  if (edns.present) write_opt(tail, edns, answer.rcode);
+  if (edns.present) write_dns_opt(tail, edns, answer.rcode);
   return end + tail.size();
 }
 

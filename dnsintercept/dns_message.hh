@@ -19,8 +19,8 @@ inline constexpr std::size_t kMaxDnsMessage = 65535;
 inline constexpr std::size_t kDnsAnswerSize = 1232;
 
 namespace dns_type {
-inline constexpr std::uint16_t a = 1, soa = 6, ptr = 12, txt = 16, aaaa = 28, opt = 41, ixfr = 251,
-                               axfr = 252, any = 255;
+inline constexpr std::uint16_t a = 1, ns = 2, soa = 6, ptr = 12, hinfo = 13, txt = 16, aaaa = 28,
+                               opt = 41, tkey = 249, ixfr = 251, axfr = 252, any = 255;
 }
 namespace dns_class {
 inline constexpr std::uint16_t in = 1, any = 255;
@@ -71,6 +71,14 @@ std::optional<Edns> parse_edns(Bytes message, const DnsQuestion& question);
 // printable, dots inside a label, and backslashes are escaped as in a zone file, so two different
 // names never give the same text. `name` must come from a DnsQuestion. The result lives in `out`.
 std::string_view dns_name_text(Bytes name, std::span<char, kMaxDnsNameText> out);
+
+// Its inverse for names without escapes: false, with the writer's state undefined, for what is
+// none.
+bool write_dns_name(Writer& writer, std::string_view text);
+
+// The OPT record of an answer to a query with `edns`: our size and version, the DO bit as it came.
+void write_dns_opt(Writer& writer, const Edns& edns, Rcode rcode);
+inline constexpr std::size_t kDnsOptSize = 11;
 
 // Equal but for the case of ASCII letters (RFC 4343), type and class included.
 bool same_question(const DnsQuestion& left, const DnsQuestion& right);
