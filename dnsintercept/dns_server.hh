@@ -5,17 +5,11 @@
 #include <functional>
 #include <memory>
 
+#include "dnsintercept/dns_listeners.hh"
 #include "dnsintercept/interceptor.hh"
 #include "overlay/base/log.hh"
 
 namespace i3 {
-
-// Sockets that a privileged parent opened: bound, TCP ones listening. The server owns and closes
-// them. A UDP socket may be bound to the wildcard: answers leave from the address asked.
-struct DnsSockets {
-  std::vector<int> udp;
-  std::vector<int> tcp;
-};
 
 // Makes a socket for questions to upstream servers, marked so that the redirect lets it pass.
 // `type` is SOCK_DGRAM or SOCK_STREAM; returns a descriptor that the caller owns, or -1.

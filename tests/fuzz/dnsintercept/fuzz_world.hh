@@ -1,19 +1,10 @@
 // Owns the interceptor's surroundings in fuzz targets, and what must hold of all it sends.
 #pragma once
 
-#include <cstdio>
-#include <cstdlib>
-
 #include "dnsintercept/interceptor.hh"
+#include "tests/fuzz/must.hh"
 
 namespace i3::fuzz {
-
-// Asserts that stay on whatever the build.
-inline void must(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "violated: %s\n", what);
-  std::abort();
-}
 
 class World final : public NameService, public DnsOutput {
  public:

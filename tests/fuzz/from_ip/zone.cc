@@ -1,7 +1,7 @@
 // Any datagram as a question to the zone: the answer is bounded, parses, and repeats the question.
 #include "gateways/from_ip/zone.hh"
 
-#include "must.hh"
+#include "tests/fuzz/must.hh"
 
 using namespace i3;
 

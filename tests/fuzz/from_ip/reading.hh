@@ -1,19 +1,10 @@
-// Owns how a fuzz target of the gateway says that something does not hold, and what holds of every
-// reader of first bytes.
+// Owns what must hold of every reader of first bytes.
 #pragma once
 
-#include <cstdio>
-#include <cstdlib>
-
 #include "gateways/from_ip/first_bytes.hh"
+#include "tests/fuzz/must.hh"
 
 namespace i3::fuzz {
-
-inline void must(bool holds, const char* sentence) {
-  if (holds) return;
-  std::fprintf(stderr, "does not hold: %s\n", sentence);
-  std::abort();
-}
 
 // `read` on a stream and on its beginnings: never asks for what it has, a name is a name, and what
 // was decided stays decided whatever follows.
