@@ -177,6 +177,10 @@ void Interceptor::apply(const NameAnswer& name, const DnsQuestion& question, std
       decision.kind = Decision::Kind::park;
       decision.handle = name.handle;
       return;
+    case NameAnswer::Kind::failed:
+      decision.answer.rcode = name.rcode;
+      decision.answer.soa = name.rcode == Rcode::no_error || name.rcode == Rcode::name_error;
+      return;
     case NameAnswer::Kind::not_ours:
       if (own.empty()) {
         decision.kind = Decision::Kind::forward;

@@ -15,6 +15,7 @@ struct NameAnswer {
     unknown,   // ours, and nobody has it: NXDOMAIN
     known,     // A from ipv4, AAAA from ipv6; an absent one is an empty NOERROR
     drop,      // a policy hides it: NXDOMAIN
+    failed,    // ours, and whoever knows it said no: `rcode`
     pending,   // to be told later: Interceptor::complete(handle, ...)
   };
   Kind kind = Kind::not_ours;
@@ -22,6 +23,7 @@ struct NameAnswer {
   std::optional<std::array<std::uint8_t, 16>> ipv6{};
   // With `pending`: a number that the service chose; several questions may wait for the same one.
   std::uint64_t handle = 0;
+  Rcode rcode = Rcode::server_failure;  // with `failed`
 };
 
 // The names and addresses behind the interceptor: address book, policies, address pool. Called

@@ -1,12 +1,9 @@
 // Owns the nftables redirect: questions to the host's own servers go to the stub on loopback. The
 // table belongs to a netlink socket, so the kernel removes it when the process is gone.
 #include <algorithm>
-#include <fcntl.h>
-#include <linux/netlink.h>
-#include <nftables/libnftables.h>
 #include <stdexcept>
-#include <sys/socket.h>
 
+#include "dnsintercept/nft_context.hh"
 #include "dnsintercept/placement_modes.hh"
 
 namespace i3 {
@@ -30,40 +27,10 @@ Sets sets_of(const std::vector<IpAddress>& nameservers) {
   return sets;
 }
 
-std::string table_name(const std::string& link) {
-  std::string name = "i3_";
-  for (char c : link) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    name += plain ? c : '_';
-  }
-  return name;
-}
-
-// libnftables opens its netlink socket without close-on-exec. A worker that inherited it would
-// keep the table alive after its parent's death.
-void close_on_exec(int first, int end) {
-  for (int descriptor = first; descriptor < end; ++descriptor) {
-    int domain = 0, protocol = -1;
-    socklen_t size = sizeof domain;
-    if (::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) continue;
-    size = sizeof protocol;
-    ::getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
-    if (domain == AF_NETLINK && protocol == NETLINK_NETFILTER)
-      ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-  }
-}
-
-constexpr int kHighestDescriptor = 1024;
-
 class Redirect final : public Placement {
  public:
   Redirect(const PlacementRequest& request, Log& log)
-      : log_(log), table_("inet " + table_name(request.link_name)) {
-    context_.reset(nft_ctx_new(NFT_CTX_DEFAULT));
-    if (!context_) throw std::runtime_error("nftables cannot be used: no netlink socket");
-    close_on_exec(3, kHighestDescriptor);
-    nft_ctx_buffer_output(context_.get());
-    nft_ctx_buffer_error(context_.get());
+      : log_(log), table_("inet " + nft_table_name("i3_", request.link_name)) {
     run(ruleset(request), "the DNS redirect (nftables table " + table_ + ") was refused");
     servers_ = request.nameservers;
     tell();
@@ -72,8 +39,8 @@ class Redirect final : public Placement {
   // first makes the removal complete when the destructor returns.
   ~Redirect() override {
     const std::string command = "delete table " + table_;
-    if (nft_run_cmd_from_buffer(context_.get(), command.c_str()) != 0)
-      log_.warning("dns.redirect_left", {{"table", table_}, {"reason", reason()}});
+    if (!context_.run(command))
+      log_.warning("dns.redirect_left", {{"table", table_}, {"reason", context_.reason()}});
   }
 
   PlacementMode mode() const override { return PlacementMode::redirect; }
@@ -96,10 +63,6 @@ class Redirect final : public Placement {
   }
 
  private:
-  struct Free {
-    void operator()(nft_ctx* context) const { nft_ctx_free(context); }
-  };
-
   std::string elements(const std::vector<IpAddress>& nameservers, bool flush) const {
     const Sets sets = sets_of(nameservers);
     std::string text;
@@ -132,17 +95,7 @@ class Redirect final : public Placement {
   }
 
   void run(const std::string& commands, const std::string& sentence) {
-    if (nft_run_cmd_from_buffer(context_.get(), commands.c_str()) == 0) return;
-    throw std::runtime_error(sentence + ": " + reason());
-  }
-
-  // The first line of what libnftables said; it quotes our commands on the following ones.
-  std::string reason() {
-    const char* error = nft_ctx_get_error_buffer(context_.get());
-    std::string text = error ? error : "";
-    text = text.substr(0, text.find('\n'));
-    const std::size_t colon = text.rfind("Error: ");
-    return colon == text.npos ? text : text.substr(colon + 7);
+    if (!context_.run(commands)) throw std::runtime_error(sentence + ": " + context_.reason());
   }
 
   void tell() {
@@ -154,7 +107,7 @@ class Redirect final : public Placement {
 
   Log& log_;
   std::string table_;
-  std::unique_ptr<nft_ctx, Free> context_;
+  NftContext context_;
   std::vector<IpAddress> servers_;
 };
 

@@ -17,6 +17,19 @@ std::string host_name() {
   return book_name(first, why).value_or("host");
 }
 
+std::string rcode_text(Rcode rcode) {
+  switch (rcode) {
+    case Rcode::server_failure:
+      return "SERVFAIL: it cannot be reached, or its resolver does not answer";
+    case Rcode::name_error:
+      return "NXDOMAIN: there is no such name";
+    case Rcode::refused:
+      return "REFUSED: none of its rules gives it to this host";
+    default:
+      return "rcode " + std::to_string(static_cast<int>(rcode));
+  }
+}
+
 Json names(Worker& worker) {
   Json rows = Json::array();
   Host& host = worker.host();
@@ -41,6 +54,17 @@ Json names(Worker& worker) {
                     {"anonymous", entry->anonymous},
                     {"book", entry->place.file}});
   }
+  host.gateway_names().each([&](const GatewayNames::Name& name) {
+    rows.push_back({{"name", name.name},
+                    {"kind", "behind"},
+                    {"key", name.gateway.text()},
+                    {"via", host.directory().name_of(name.gateway)},
+                    {"ipv4", name.inner4 ? Json(name.ipv4.text()) : Json()},
+                    {"ipv6", name.inner6 ? Json(name.ipv6.text()) : Json()},
+                    {"preserves_headers", name.preserves_headers()},
+                    {"anonymous", false},
+                    {"book", nullptr}});
+  });
   return {{"names", rows}};
 }
 
@@ -58,13 +82,9 @@ Json resolve(Worker& worker, const Json& arguments) {
   }
   if (!worker.names().key_of(name)) {
     const Decision decision = worker.names().policy().decide(lower_case(name));
-    if (decision.via != Via::ip)
-      return {{"name", name},
-              {"via", decision.via == Via::drop ? "drop" : decision.gateway},
-              {"key", decision.via == Via::gateway ? Json(decision.gateway_key.text()) : Json()},
-              {"id", nullptr},
-              {"ipv4", nullptr},
-              {"ipv6", nullptr}};
+    if (decision.via == Via::drop)
+      return {{"name", name},  {"via", "drop"},   {"key", nullptr},
+              {"id", nullptr}, {"ipv4", nullptr}, {"ipv6", nullptr}};
   }
   const PublicKey key = key_named(worker, name);
   Host& host = worker.host();
@@ -75,6 +95,23 @@ Json resolve(Worker& worker, const Json& arguments) {
           {"id", public_id(key).hex()},
           {"ipv4", (peer != nullptr ? peer->ipv4 : host.own4()).text()},
           {"ipv6", (peer != nullptr ? peer->ipv6 : host.own6()).text()}};
+}
+
+// A name behind a gateway: whoever it is asked of says, later.
+void resolve_behind(Worker& worker, const std::string& name, const Names::Behind& behind,
+                    ControlReply reply) {
+  const auto say = [&worker, name, behind, reply](const NameAnswer& answer) mutable {
+    if (answer.kind == NameAnswer::Kind::failed)
+      return reply.fail(name + ": the gateway says " + rcode_text(answer.rcode));
+    reply.ok({{"name", name},
+              {"via", worker.host().directory().name_of(behind.gateway)},
+              {"key", behind.gateway.text()},
+              {"id", public_id(behind.gateway).hex()},
+              {"ipv4", answer.ipv4 ? Json(IpAddress::v4(*answer.ipv4).text()) : Json()},
+              {"ipv6", answer.ipv6 ? Json(IpAddress::v6(*answer.ipv6).text()) : Json()}});
+  };
+  worker.names().look_up(lower_case(name), worker.clock().now(), say);
+  worker.after_command();
 }
 
 // ---- books ----
@@ -303,7 +340,13 @@ void register_name_commands(ControlServer& server, Worker& worker) {
     });
   };
   server.handle("names", [&worker](const Json&, ControlReply reply) { reply.ok(names(worker)); });
-  with_arguments("resolve", resolve);
+  server.handle("resolve", [&worker](const Json& arguments, ControlReply reply) {
+    const std::string name = text_argument(arguments, "name");
+    const bool known = worker.names().key_of(name) || worker.names().visit_name(name);
+    const auto behind = known ? std::nullopt : worker.names().behind(lower_case(name));
+    if (behind) return resolve_behind(worker, name, *behind, std::move(reply));
+    reply.ok(resolve(worker, arguments));
+  });
   with_arguments("invite", invite);
   with_arguments("allow", allow);
   with_arguments("join", [](Worker& w, const Json& arguments) {

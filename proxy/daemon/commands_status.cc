@@ -47,25 +47,27 @@ Json status(Worker& worker) {
     problems.push_back("anonymous names wait: no relay among the overlay's nodes was found yet");
   for (const std::string& warning : worker.warnings()) problems.push_back(warning);
   const auto uptime = worker.clock().now() - worker.started();
-  return {{"ready", host.client().ready() && dns_fine},
-          {"daemon", "proxy"},
-          {"version", kVersionText},
-          {"name", host.own_name()},
-          {"key", host.key().text()},
-          {"id", public_id(host.key()).hex()},
-          {"card", name_card(worker)},
-          {"ipv4", host.own4().text()},
-          {"ipv6", host.own6().text()},
-          {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(uptime).count()},
-          {"worker", worker.inherited().incarnation},
-          {"dns", dns_json(worker)},
-          {"nodes", nodes_json(worker)},
-          {"nat", nat_json(worker)},
-          {"transport", transport_json(worker)},
-          {"tun", {{"name", worker.inherited().tun_name}, {"mtu", worker.inherited().mtu}}},
-          {"peers", host.peers().size()},
-          {"visits", worker.visits().status().size()},
-          {"problems", problems}};
+  Json status{{"ready", host.client().ready() && dns_fine},
+              {"daemon", worker.settings().daemon},
+              {"version", kVersionText},
+              {"name", host.own_name()},
+              {"key", host.key().text()},
+              {"id", public_id(host.key()).hex()},
+              {"card", name_card(worker)},
+              {"ipv4", host.own4().text()},
+              {"ipv6", host.own6().text()},
+              {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(uptime).count()},
+              {"worker", worker.inherited().incarnation},
+              {"dns", dns_json(worker)},
+              {"nodes", nodes_json(worker)},
+              {"nat", nat_json(worker)},
+              {"transport", transport_json(worker)},
+              {"tun", {{"name", worker.inherited().tun_name}, {"mtu", worker.inherited().mtu}}},
+              {"peers", host.peers().size()},
+              {"visits", worker.visits().status().size()},
+              {"problems", problems}};
+  if (WorkerExtension* extension = worker.extension()) extension->add_status(status);
+  return status;
 }
 
 Json identity(Worker& worker) {

@@ -63,7 +63,7 @@ void overlay(MetricsText& text, Worker& worker) {
 
 std::string metrics_text(Worker& worker) {
   Host& host = worker.host();
-  MetricsText text("i3_proxy_");
+  MetricsText text("i3_" + worker.settings().daemon + '_');
   text.gauge("ready", "1 where this host can be reached").sample(host.client().ready() ? 1 : 0);
   text.gauge("peers", "Peers that are known now").sample(host.peers().size());
   text.gauge("sessions", "Sessions that stand").sample(host.sessions().stored());
@@ -80,6 +80,7 @@ std::string metrics_text(Worker& worker) {
             {"timed_out", dns.timed_out},
             {"malformed", dns.malformed}});
   }
+  if (WorkerExtension* extension = worker.extension()) extension->add_metrics(text);
   return text.text();
 }
 

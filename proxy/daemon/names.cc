@@ -1,5 +1,7 @@
 #include "proxy/daemon/names.hh"
 
+#include <algorithm>
+
 #include "proxy/settings/address_book.hh"
 
 namespace i3 {
@@ -13,6 +15,21 @@ NameAnswer known(const VirtualIp& ipv4, const VirtualIp& ipv6) {
   return answer;
 }
 
+NameAnswer of(const GatewayAnswer& answer) {
+  NameAnswer told;
+  told.kind = answer.rcode == 0 ? NameAnswer::Kind::known : NameAnswer::Kind::failed;
+  told.rcode = static_cast<Rcode>(answer.rcode);
+  if (answer.ipv4) told.ipv4 = answer.ipv4->address().to_v4();
+  if (answer.ipv6) told.ipv6 = answer.ipv6->address().bytes;
+  return told;
+}
+
+// Gateways are asked for addresses only; and who asks for the name of an address would tell them
+// whom this host speaks to.
+bool is_reverse(std::string_view name) {
+  return name.ends_with(".in-addr.arpa") || name.ends_with(".ip6.arpa");
+}
+
 NameAnswer plain(NameAnswer::Kind kind) {
   NameAnswer answer;
   answer.kind = kind;
@@ -20,6 +37,20 @@ NameAnswer plain(NameAnswer::Kind kind) {
 }
 
 }  // namespace
+
+Names::Names(Host& host, std::string suffix, Policy policy)
+    : host_(host), suffix_(std::move(suffix)), policy_(std::move(policy)) {
+  host_.gateway_names().answered = [this](std::uint64_t number, const GatewayAnswer& answer) {
+    const NameAnswer told = of(answer);
+    if (complete) complete(number, told);
+    const auto later = std::stable_partition(waiting_.begin(), waiting_.end(),
+                                             [&](const auto& one) { return one.number != number; });
+    std::vector<Waiting> due(std::make_move_iterator(later),
+                             std::make_move_iterator(waiting_.end()));
+    waiting_.erase(later, waiting_.end());
+    for (const Waiting& one : due) one.done(told);
+  };
+}
 
 std::optional<std::string_view> Names::below_suffix(std::string_view name) const {
   if (name == suffix_) return std::string_view{};
@@ -29,7 +60,44 @@ std::optional<std::string_view> Names::below_suffix(std::string_view name) const
   return name.substr(0, name.size() - suffix_.size() - 1);
 }
 
-NameAnswer Names::resolve(std::string_view name, TimePoint) {
+// "10-20-0-5.corp-gateway.i3" or "www.corp.example.corp-gateway.i3"; else what the policy says.
+std::optional<Names::Behind> Names::behind(std::string_view name) const {
+  if (auto own = below_suffix(name)) {
+    for (std::size_t dot = own->find('.'); dot != own->npos; dot = own->find('.', dot + 1)) {
+      const KnownHost* known = host_.directory().by_name(own->substr(dot + 1));
+      if (known != nullptr && known->gateway && dot > 0)
+        return Behind{known->key, std::string(own->substr(0, dot))};
+    }
+    return std::nullopt;
+  }
+  const Decision decision = policy_.decide(name);
+  if (decision.via != Via::gateway || is_reverse(name)) return std::nullopt;
+  return Behind{decision.gateway_key, std::string(name)};
+}
+
+NameAnswer Names::ask(const Behind& behind, TimePoint now) {
+  NameAnswer failed = plain(NameAnswer::Kind::failed);
+  if (behind.gateway == host_.key() || behind.name.size() > wire::NameQuestion::kMaxName)
+    return failed;
+  Peer* gateway = host_.meet(behind.gateway);
+  if (gateway == nullptr) return failed;
+  const auto told = host_.gateway_names().ask(*gateway, behind.name, now);
+  if (const auto* answer = std::get_if<GatewayAnswer>(&told)) return of(*answer);
+  NameAnswer later = plain(NameAnswer::Kind::pending);
+  later.handle = std::get<std::uint64_t>(told);
+  if (asked) asked();
+  return later;
+}
+
+void Names::look_up(std::string_view name, TimePoint now,
+                    std::function<void(const NameAnswer&)> done) {
+  NameAnswer answer = resolve(name, now);
+  if (answer.kind != NameAnswer::Kind::pending) return done(answer);
+  if (waiting_.size() >= kMaxWaiting) return done(plain(NameAnswer::Kind::failed));
+  waiting_.push_back({answer.handle, std::move(done)});
+}
+
+NameAnswer Names::resolve(std::string_view name, TimePoint now) {
   if (auto own = below_suffix(name)) {
     if (own->empty()) return plain(NameAnswer::Kind::known);  // exists, and has no address
     if (visits_ != nullptr && visits_->has(*own)) {
@@ -37,7 +105,10 @@ NameAnswer Names::resolve(std::string_view name, TimePoint) {
       return met ? known(met->ipv4, met->ipv6) : plain(NameAnswer::Kind::known);
     }
     auto key = host_.key_of(*own);
-    if (!key) return plain(NameAnswer::Kind::unknown);
+    if (!key) {
+      const auto asked_there = behind(name);
+      return asked_there ? ask(*asked_there, now) : plain(NameAnswer::Kind::unknown);
+    }
     if (*key == host_.key()) return known(host_.own4(), host_.own6());
     const Peer* peer = host_.meet(*key);
     return peer == nullptr ? plain(NameAnswer::Kind::known) : known(peer->ipv4, peer->ipv6);
@@ -45,8 +116,10 @@ NameAnswer Names::resolve(std::string_view name, TimePoint) {
   switch (policy_.decide(name).via) {
     case Via::ip:
       return plain(NameAnswer::Kind::not_ours);
-    case Via::drop:
     case Via::gateway:
+      if (const auto asked_there = behind(name)) return ask(*asked_there, now);
+      break;
+    case Via::drop:
       break;
   }
   return plain(NameAnswer::Kind::drop);
@@ -54,6 +127,10 @@ NameAnswer Names::resolve(std::string_view name, TimePoint) {
 
 std::optional<std::string> Names::reverse(const IpAddress& virtual_address) {
   auto name = visits_ != nullptr ? visits_->name_at(virtual_address) : std::nullopt;
+  if (const auto* there = host_.gateway_names().at(virtual_address); there && !name) {
+    if (there->name.find('.') != there->name.npos) return there->name;
+    return full(there->name + '.' + host_.directory().name_of(there->gateway));
+  }
   if (!name) name = host_.name_at(virtual_address);
   if (!name) return std::nullopt;
   return full(*name);

@@ -1,6 +1,8 @@
 // Owns what a DNS name means on this host: own suffix, address book, key names, policies.
 #pragma once
 
+#include <functional>
+
 #include "dnsintercept/interceptor.hh"
 #include "proxy/host/visits.hh"
 #include "proxy/settings/policy.hh"
@@ -9,12 +11,24 @@ namespace i3 {
 
 class Names final : public NameService {
  public:
-  Names(Host& host, std::string suffix, Policy policy)
-      : host_(host), suffix_(std::move(suffix)), policy_(std::move(policy)) {}
+  Names(Host& host, std::string suffix, Policy policy);
 
   NameAnswer resolve(std::string_view name, TimePoint now) override;
   std::optional<std::string> reverse(const IpAddress& virtual_address) override;
   bool owns(const IpAddress& address) override;
+
+  // A gateway has a question that was to be told later. Set before the first resolve().
+  std::function<void()> asked;
+  // The answer to what resolve() called `pending`.
+  std::function<void(std::uint64_t number, const NameAnswer& answer)> complete;
+  // The same for others than the interceptor: `done` is called once, perhaps at once.
+  void look_up(std::string_view name, TimePoint now, std::function<void(const NameAnswer&)> done);
+  // The gateway that a name is asked of, and what it is asked for there.
+  struct Behind {
+    PublicKey gateway;
+    std::string name;
+  };
+  std::optional<Behind> behind(std::string_view name) const;
 
   // Names that are visited anonymously are its to answer.
   void set_visits(Visits* visits) { visits_ = visits; }
@@ -33,12 +47,20 @@ class Names final : public NameService {
   std::vector<std::string> reverse_zones() const;
 
  private:
+  static constexpr std::size_t kMaxWaiting = 64;
+
   std::string short_name(std::string_view text) const;
+  NameAnswer ask(const Behind& behind, TimePoint now);
 
   Host& host_;
   std::string suffix_;
   Policy policy_;
   Visits* visits_ = nullptr;
+  struct Waiting {
+    std::uint64_t number;
+    std::function<void(const NameAnswer&)> done;
+  };
+  std::vector<Waiting> waiting_;  // at most kMaxWaiting
 };
 
 }  // namespace i3

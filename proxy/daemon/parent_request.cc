@@ -35,9 +35,10 @@ std::vector<std::string> names_of(const std::vector<FileAccess>& files) {
 
 // A worker that was taken over may change names, rules and entry nodes, but not which files and
 // sockets the daemon has.
-std::string refuse(const ProxySettings& before, const std::string& path, const std::string& text) {
+std::string refuse(const SettingsReader& read, const ProxySettings& before, const std::string& path,
+                   const std::string& text) {
   try {
-    const ProxySettings after = parse_proxy_settings(text, path, read_config_file);
+    const ProxySettings after = read(text, path, read_config_file);
     const bool same = names_of(files_of(before, path)) == names_of(files_of(after, path)) &&
                       before.identity_file == after.identity_file &&
                       before.control.socket == after.control.socket &&
@@ -62,7 +63,8 @@ IpPrefix choose_pool(const ProxySettings& settings) {
 }
 
 PlatformRequest parent_request(const ProxySettings& settings, const std::string& config,
-                               const IpPrefix& pool, const std::array<std::uint8_t, 32>& seed) {
+                               const IpPrefix& pool, const std::array<std::uint8_t, 32>& seed,
+                               const SettingsReader& read) {
   const Identity identity(seed);
   SystemRandom random;
   AddressPool addresses({pool, {}, 16, 4}, random);
@@ -87,10 +89,12 @@ PlatformRequest parent_request(const ProxySettings& settings, const std::string&
   request.control_group = settings.control.group;
   request.state_file = settings.state.file;
   request.files = files_of(settings, config);
-  request.reread_files = [config] { return files_of(load_proxy_settings(config), config); };
-  request.refuse_replacement = [settings, config](const std::string& path,
-                                                  const std::string& text) {
-    return path == config ? refuse(settings, path, text) : std::string();
+  request.reread_files = [config, read] {
+    return files_of(read(read_config_file(config), config, read_config_file), config);
+  };
+  request.refuse_replacement = [settings, config, read](const std::string& path,
+                                                        const std::string& text) {
+    return path == config ? refuse(read, settings, path, text) : std::string();
   };
   request.seed = seed;
   return request;

@@ -10,8 +10,13 @@ namespace i3 {
 // on this host uses. PlatformError if a pool that was asked for collides.
 IpPrefix choose_pool(const ProxySettings& settings);
 
+// Reads the settings of a daemon, of which the host's part is returned.
+using SettingsReader = std::function<ProxySettings(std::string text, const std::string& file,
+                                                   const FileSource& source)>;
+
 // `config` is the settings' file; `seed` the host's key.
 PlatformRequest parent_request(const ProxySettings& settings, const std::string& config,
-                               const IpPrefix& pool, const std::array<std::uint8_t, 32>& seed);
+                               const IpPrefix& pool, const std::array<std::uint8_t, 32>& seed,
+                               const SettingsReader& read);
 
 }  // namespace i3

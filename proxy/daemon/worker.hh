@@ -19,6 +19,7 @@
 #include "proxy/daemon/transports.hh"
 #include "proxy/daemon/tun_io.hh"
 #include "proxy/daemon/visit_sockets.hh"
+#include "proxy/daemon/worker_extension.hh"
 #include "proxy/platform/broker.hh"
 #include "proxy/platform/netlink.hh"
 #include "proxy/settings/proxy_settings.hh"
@@ -36,13 +37,15 @@ class Worker final : public HostIo {
  public:
   // `fd` is the descriptor from the parent, `pool` the one that it chose. Throws what a wrong
   // configuration or a broken parent throws.
-  Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log);
+  // `extension`: what the daemon does beside a proxy's work; may be null.
+  Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log,
+         std::unique_ptr<WorkerExtension> extension = nullptr);
   ~Worker() override;
 
   // Until the parent says that it is over.
   void run();
 
-  // For the commands of the control socket.
+  // For the commands of the control socket, and for the extension.
   Host& host() { return *host_; }
   Visits& visits() { return *visits_; }
   Names& names() { return *names_; }
@@ -59,6 +62,9 @@ class Worker final : public HostIo {
   TimePoint started() const { return started_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
   boost::asio::io_context& io() { return io_; }
+  Log& log() { return log_; }
+  Random& random() { return random_; }
+  WorkerExtension* extension() { return extension_.get(); }
   const std::vector<Endpoint>& candidates() const { return candidates_; }
   const Transports& transports() const { return *transports_; }
   bool have_v4() const { return have_v4_; }
@@ -68,6 +74,9 @@ class Worker final : public HostIo {
   std::uint64_t dropped_by_kernel() const {
     return transports_->dropped() + tun_->dropped() + visit_sockets_->dropped();
   }
+  // A packet for the kernel; a line for the state log.
+  void write_to_tun(Bytes packet) { tun_->write(packet); }
+  void append_state(const std::string& line) { log_state(line); }
   // Reads configuration and books again. Throws ConfigError, and nothing has changed then. Returns
   // what is accepted but worth knowing.
   std::vector<std::string> reload();
@@ -101,10 +110,12 @@ class Worker final : public HostIo {
   void turn();
   void arm();
   std::vector<IpPrefix> other_networks() const;
+  std::string state_lines() const;
   void stop();
   void finish_when_stopped();
 
   Log& log_;
+  std::unique_ptr<WorkerExtension> extension_;
   SystemClock clock_;
   SystemRandom random_;
   std::string config_;
@@ -144,6 +155,7 @@ class Worker final : public HostIo {
   bool stopping_ = false;
 };
 
+TransportChoice::Mode mode_of(Transport transport);
 // What the settings ask for that this version does not do; said in status.
 std::vector<std::string> unsupported(const ProxySettings& settings);
 std::string unsupported(const BookEntry& entry);

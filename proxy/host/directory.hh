@@ -18,6 +18,7 @@ struct KnownHost {
   PublicKey key;
   bool shortcuts = true;
   std::optional<PublicKey> middlebox = {};  // everything to and from it goes through there
+  bool gateway = false;                     // names are asked of it
 };
 
 class Directory {

@@ -8,7 +8,7 @@ namespace i3 {
 namespace {
 
 AddressPool::Settings bounded(AddressPool::Settings pool, const HostOptions& options) {
-  pool.max_entries = options.max_peers;
+  pool.max_entries = std::max(options.max_peers, options.max_addresses);
   return pool;
 }
 
@@ -51,17 +51,18 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
       client_(relayed_ ? static_cast<OverlayAccess&>(*relayed_) : *ring_client_),
       rules_(settings.allow, random),
       gate_(settings.options.max_peers, settings.restored.clean),
-      parts_{identity, clock,     random,    log,     io,     settings.options,
-             pool_,    peers_,    sessions_, client_, rules_, gate_,
-             stamps_,  verdicts_, {},        {},      {},     {}},
+      parts_{identity, clock,     random,  log,    io,           settings.options, pool_,
+             peers_,   sessions_, client_, rules_, gate_,        stamps_,          verdicts_,
+             {},       {},        {},      {},     settings.edge},
       courier_(parts_),
       direct_(parts_, courier_),
       nodes_(parts_, courier_),
       paths_(parts_, courier_, direct_, nodes_),
       rendezvous_(parts_, courier_, paths_),
       boxes_(parts_, directory_, courier_, rendezvous_),
-      outbound_(parts_, courier_, direct_, rendezvous_),
-      inbound_(parts_),
+      gateway_names_(parts_, courier_, rendezvous_),
+      outbound_(parts_, courier_, direct_, rendezvous_, gateway_names_),
+      inbound_(parts_, gateway_names_),
       no_labels_(100, 200) {
   const AddressPool::Entry* own = pool_.add_own(public_id(identity.key()));
   assert(own != nullptr);  // an empty pool that passed its check has room for one
@@ -78,6 +79,7 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
     log_peer(peer, now);
     pings_ready(peer, now);
     if (peer.leg && stands) send_waiting_pings(peer, now);
+    gateway_names_.on_peer(peer, now);
     reschedule(peer, now);
   };
   direct_.call_peer = [this](Peer& peer, TimePoint now) { paths_.trigger_changed(peer, now); };
@@ -110,6 +112,7 @@ void Host::restore(const RestoredState& state) {
     if (ago < kGreetIfUsed) to_greet_.push_back(record.key);
     if (peer->needs_route) parts_.io.set_route(peer->ipv4, true);
   }
+  for (const std::string& line : state.names) gateway_names_.restore(line, now);
 }
 
 // Address-book entries have their addresses before anybody asks, in ID order, so that they are the
@@ -334,7 +337,12 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
     if (!peer.parked.empty()) rendezvous_.contact(peer, now);
     return;
   }
+  if (auto found = wire::NameFound::parse(plaintext))
+    return gateway_names_.on_found(peer, *found, now);
+  if (auto unknown = wire::UnknownAddress::parse(plaintext))
+    return gateway_names_.on_unknown(peer, *unknown, now);
   auto control = wire::NonceControl::parse(plaintext);
+  if (!control && parts_.edge != nullptr && parts_.edge->on_control(peer, plaintext, now)) return;
   if (!control) {
     verdicts_.count(Verdict::unknown_control);
     return;
@@ -365,6 +373,10 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
     default:
       verdicts_.count(Verdict::unknown_control);
   }
+}
+
+bool Host::send_control(Peer& peer, Bytes plaintext) {
+  return courier_.send_control(peer, plaintext, parts_.clock.now());
 }
 
 Peer* Host::peer_for(const PublicKey& peer_key, const AnnouncedAddresses& announced) {

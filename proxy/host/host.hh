@@ -8,6 +8,8 @@
 #include "overlay/client/relayed_client.hh"
 #include "proxy/host/boxes.hh"
 #include "proxy/host/directory.hh"
+#include "proxy/host/edge.hh"
+#include "proxy/host/gateway_names.hh"
 #include "proxy/host/inbound.hh"
 #include "proxy/host/outbound.hh"
 #include "proxy/host/paths.hh"
@@ -23,6 +25,7 @@ struct HostSettings {
   Directory directory;
   std::vector<Allow> allow;
   RestoredState restored;
+  Edge* edge = nullptr;  // outlives the host
 };
 
 struct PingResult {
@@ -106,9 +109,12 @@ class Host : private ClientEvents {
   const Directory& directory() const { return directory_; }
   const VerdictCounters& verdicts() const { return verdicts_; }
   InboundRules& rules() { return rules_; }
+  GatewayNames& gateway_names() { return gateway_names_; }
   std::string path_text(const Peer& peer) const;
   // The nodes on the way to the peer's public ID; may call back at once, with no hops.
   void trace(const PublicKey& key, TraceDone done);
+  // A control inside the session; false when none stands.
+  bool send_control(Peer& peer, Bytes plaintext);
   // Looks at the NAT now; `done` when there is a report, which may be never.
   void check_nat(std::function<void()> done);
 
@@ -205,6 +211,7 @@ class Host : private ClientEvents {
   Rendezvous rendezvous_;
   Boxes boxes_;
   Middle* middle_ = nullptr;
+  GatewayNames gateway_names_;
   Outbound outbound_;
   Inbound inbound_;
   TokenBucket no_labels_;

@@ -5,8 +5,9 @@ namespace i3 {
 
 TimePoint Host::next_deadline() const {
   if (stopping_) return client_.next_deadline();
-  TimePoint next = std::min({peers_.next_deadline(), client_.next_deadline(),
-                             sessions_.next_deadline(), next_sweep_, next_greeting_, quiet_at_});
+  TimePoint next =
+      std::min({peers_.next_deadline(), client_.next_deadline(), sessions_.next_deadline(),
+                next_sweep_, next_greeting_, quiet_at_, gateway_names_.next_deadline()});
   for (const Ping& ping : pings_) next = std::min(next, ping.deadline);
   return next;
 }
@@ -20,6 +21,7 @@ void Host::on_timer() {
   if (now >= quiet_at_) check_quiet(now);
   if (now >= next_greeting_) greet(now);
   if (now >= next_sweep_) sweep(now);
+  gateway_names_.on_timer(now);
   finish_pings(now);
 }
 
@@ -101,6 +103,7 @@ void Host::sweep(TimePoint now) {
     }
   });
   for (Peer* peer : idle) remove(*peer);
+  gateway_names_.sweep(now);
   parts_.io.log_state(client_line(client_.save()));
 }
 
@@ -175,7 +178,7 @@ std::string Host::state_lines() const {
     lines += record.line() + '\n';
   });
   for (const StampEntry& entry : gate_.entries()) lines += stamp_line(entry) + '\n';
-  return lines + client_line(client_.save()) + '\n';
+  return lines + gateway_names_.state_lines(now) + client_line(client_.save()) + '\n';
 }
 
 std::string Host::path_text(const Peer& peer) const {

@@ -1,5 +1,6 @@
 #include "proxy/host/inbound.hh"
 
+#include "proxy/host/edge.hh"
 #include "proxy/packet/icmp.hh"
 #include "proxy/packet/rewrite.hh"
 
@@ -9,9 +10,19 @@ Inbound::Result Inbound::on_packet(Peer& peer, MutBytes bytes, MutBytes answer, 
   auto packet = IpPacket::parse(bytes);
   if (!packet) return {Verdict::malformed};
   const bool v4 = packet->family() == Family::v4;
-  const IpAddress& source = (v4 ? peer.ipv4 : peer.ipv6).address();
+  const IpAddress source =
+      names_.local_source(peer, *packet, now).value_or((v4 ? peer.ipv4 : peer.ipv6).address());
   const IpAddress& own = (v4 ? parts_.own4 : parts_.own6).address();
   if (packet->destination().multicast()) return {Verdict::multicast};
+  if (parts_.edge != nullptr && packet->destination() != own) {
+    if (packet->source() != source) {
+      rewrite_source(*packet, source);
+      packet = IpPacket::parse(bytes);
+      if (!packet) return {Verdict::malformed};
+    }
+    peer.last_used = now;
+    if (auto taken = parts_.edge->from_peer(peer, *packet, answer, now)) return *taken;
+  }
   if (packet->source() != source || packet->destination() != own) {
     rewrite_addresses(*packet, source, own);
     packet = IpPacket::parse(bytes);

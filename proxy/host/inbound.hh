@@ -1,6 +1,7 @@
 // Owns the way in, from an opened transport message to the TUN.
 #pragma once
 
+#include "proxy/host/gateway_names.hh"
 #include "proxy/host/parts.hh"
 
 namespace i3 {
@@ -8,7 +9,7 @@ namespace i3 {
 // 1 parse  2 rewrite if the two hosts know each other by other addresses  3 rules  4 TUN
 class Inbound {
  public:
-  explicit Inbound(HostParts& parts) : parts_(parts) {}
+  Inbound(HostParts& parts, GatewayNames& names) : parts_(parts), names_(names) {}
 
   // One IP packet from an authenticated peer, changed in place. A refusal that wants an answer is
   // written to `answer`, in the addresses local programs see; `answer_size` 0: none.
@@ -20,6 +21,7 @@ class Inbound {
 
  private:
   HostParts& parts_;
+  GatewayNames& names_;
 };
 
 }  // namespace i3

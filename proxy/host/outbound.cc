@@ -1,5 +1,6 @@
 #include "proxy/host/outbound.hh"
 
+#include "proxy/host/edge.hh"
 #include "proxy/host/paths.hh"
 #include "proxy/packet/icmp.hh"
 #include "proxy/packet/rewrite.hh"
@@ -12,19 +13,28 @@ Verdict Outbound::on_packet(Frame frame, TimePoint now) {
   const IpAddress destination = packet->destination();
   if (destination.multicast() || destination.link_local()) return Verdict::multicast;
   const IpAddress source = packet->source();
-  if (source != parts_.own4.address() && source != parts_.own6.address())
-    return Verdict::foreign_source;
-  Peer* peer = parts_.peers.find(destination);
-  if (peer == nullptr) {
-    std::array<std::uint8_t, kReplyCapacity> reply;
-    const MutBytes answer = build_unreachable(*packet, Unreachable::host, destination, reply);
-    if (!answer.empty()) parts_.io.to_tun(answer);
-    return Verdict::no_such_address;
+  if (source != parts_.own4.address() && source != parts_.own6.address()) {
+    Peer* peer = parts_.edge != nullptr ? parts_.edge->to_peer(*packet, now) : nullptr;
+    return peer != nullptr ? for_peer(*peer, *packet, frame, now) : Verdict::foreign_source;
   }
-  return for_peer(*peer, *packet, frame, now);
+  Peer* peer = parts_.peers.find(destination);
+  if (peer != nullptr) return for_peer(*peer, *packet, frame, now);
+  GatewayNames::Name* name = names_.at(destination);
+  Peer* gateway = name != nullptr ? names_.gateway_of(*name) : nullptr;
+  if (gateway == nullptr) return no_such_address(*packet);
+  name->used = now;
+  return for_peer(*gateway, *packet, frame, now, name);
 }
 
-Verdict Outbound::for_peer(Peer& peer, const IpPacket& packet, Frame frame, TimePoint now) {
+Verdict Outbound::no_such_address(const IpPacket& packet) {
+  std::array<std::uint8_t, kReplyCapacity> reply;
+  const MutBytes answer = build_unreachable(packet, Unreachable::host, packet.destination(), reply);
+  if (!answer.empty()) parts_.io.to_tun(answer);
+  return Verdict::no_such_address;
+}
+
+Verdict Outbound::for_peer(Peer& peer, IpPacket& packet, Frame frame, TimePoint now,
+                           const GatewayNames::Name* name) {
   // In use again after a pause: the straight way, given up meanwhile, is worth another try.
   if (now > peer.last_used + kInUse) direct_.used_again(peer, now);
   peer.last_used = now;
@@ -41,6 +51,7 @@ Verdict Outbound::for_peer(Peer& peer, const IpPacket& packet, Frame frame, Time
     rendezvous_.answer_unreachable(peer, packet.bytes());
     return Verdict::absent;
   }
+  if (name != nullptr && !names_.to_inner(*name, packet)) return no_such_address(packet);
   if (courier_.seal_and_send(peer, frame, now)) return Verdict::passed;
   return rendezvous_.park(peer, packet.bytes(), now);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proxy/host/direct_ways.hh"
+#include "proxy/host/gateway_names.hh"
 #include "proxy/host/rendezvous.hh"
 
 namespace i3 {
@@ -9,23 +10,28 @@ namespace i3 {
 // 1 parse  2 find peer  3 note the flow  4 seal and send, or park until there is a session
 class Outbound {
  public:
-  Outbound(HostParts& parts, Courier& courier, DirectWays& direct, Rendezvous& rendezvous)
-      : parts_(parts), courier_(courier), direct_(direct), rendezvous_(rendezvous) {}
+  Outbound(HostParts& parts, Courier& courier, DirectWays& direct, Rendezvous& rendezvous,
+           GatewayNames& names)
+      : parts_(parts), courier_(courier), direct_(direct), rendezvous_(rendezvous), names_(names) {}
 
   // One packet from a local program. `frame` is borrowed for the call and changed in place.
   Verdict on_packet(Frame frame, TimePoint now);
   // One that a middle-box sends on to the end that `leg` stands for.
-  Verdict on_leg(Peer& leg, const IpPacket& packet, Frame frame, TimePoint now) {
+  Verdict on_leg(Peer& leg, IpPacket& packet, Frame frame, TimePoint now) {
     return for_peer(leg, packet, frame, now);
   }
 
  private:
-  Verdict for_peer(Peer& peer, const IpPacket& packet, Frame frame, TimePoint now);
+  // `name`: what behind the peer it is for; null for the peer itself.
+  Verdict for_peer(Peer& peer, IpPacket& packet, Frame frame, TimePoint now,
+                   const GatewayNames::Name* name = nullptr);
+  Verdict no_such_address(const IpPacket& packet);
 
   HostParts& parts_;
   Courier& courier_;
   DirectWays& direct_;
   Rendezvous& rendezvous_;
+  GatewayNames& names_;
 };
 
 // Inner packets of this size fit a 1500-byte underlay, IPv6 included, in an ID packet.

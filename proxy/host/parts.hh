@@ -40,7 +40,10 @@ struct HostOptions {
   std::size_t max_peers = 65536;
   // Everything goes through one relay (decision 25): to it by ID, never by a label of another node.
   bool relayed = false;
+  std::size_t max_addresses = 0;  // where an edge gives out more than peers have
 };
+
+class Edge;
 
 struct HostParts {
   const Identity& identity;
@@ -62,6 +65,7 @@ struct HostParts {
   // An ICMP answer to whoever sent a packet for that peer: a local program, or, on a middle-box,
   // the other end of the conversation.
   std::function<void(const Peer& peer, Bytes packet)> answer_sender;
+  Edge* edge = nullptr;  // of a gateway
 
   // May packets go there because a peer says so? Not to groups, to links, to this machine, or into
   // the tunnel itself, where they would go round in a circle.

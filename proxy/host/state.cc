@@ -8,16 +8,6 @@ namespace {
 
 constexpr std::size_t kMaxPeers = 65536;
 
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  while (!line.empty()) {
-    const std::size_t blank = line.find(' ');
-    words.push_back(line.substr(0, blank));
-    line = blank == std::string_view::npos ? std::string_view{} : line.substr(blank + 1);
-  }
-  return words;
-}
-
 std::optional<std::uint64_t> number(std::string_view text) {
   std::uint64_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -55,6 +45,16 @@ std::vector<std::uint8_t> bytes_from_hex(std::string_view text) {
 
 }  // namespace
 
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
+  while (!line.empty()) {
+    const std::size_t blank = line.find(' ');
+    words.push_back(line.substr(0, blank));
+    line = blank == std::string_view::npos ? std::string_view{} : line.substr(blank + 1);
+  }
+  return words;
+}
+
 std::string PeerRecord::line() const {
   return "peer " + key.text() + ' ' + ipv4.text() + ' ' + ipv6.text() + ' ' +
          (standing == Standing::stranger ? "stranger" : "known") + ' ' + std::to_string(used) +
@@ -76,7 +76,8 @@ RestoredState RestoredState::parse(std::string_view text) {
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) break;  // cut off while it was written
-    const auto words = words_of(text.substr(0, end));
+    const std::string_view line = text.substr(0, end);
+    const auto words = words_of(line);
     text.remove_prefix(end + 1);
     if (words.empty()) continue;
     if (words[0] == "start") state.clean = false;
@@ -84,6 +85,8 @@ RestoredState RestoredState::parse(std::string_view text) {
     if (words[0] == "client" && words.size() == 2) state.client = bytes_from_hex(words[1]);
     if (words[0] == "peer" && peers.size() < kMaxPeers)
       if (auto record = peer_from(words)) peers[record->key] = *record;
+    if ((words[0] == "behind" || words[0] == "forgot") && state.names.size() < kMaxPeers)
+      state.names.emplace_back(line);
     if (words[0] == "gone" && words.size() == 2)
       if (auto key = PublicKey::from_text(words[1])) peers.erase(*key);
     if (words[0] == "stamp" && words.size() == 3) {

@@ -17,6 +17,7 @@ namespace i3 {
 //   peer KEY IPV4 IPV6 STANDING USED NAME    standing: known or stranger; used: wall time, ns
 //   gone KEY
 //   stamp KEY NUMBER
+//   behind ..., forgot ...                  of names behind gateways (gateway_names.hh)
 //   client HEX                               what the overlay client saved
 //   clean                                    the run ended in order
 struct PeerRecord {
@@ -33,12 +34,15 @@ struct RestoredState {
   std::vector<PeerRecord> peers;
   std::vector<StampEntry> stamps;
   std::vector<std::uint8_t> client;
+  std::vector<std::string> names;  // lines about names behind gateways, in order
   bool clean = true;  // nothing was lost: the last run ended in order, or there was none
 
   // Lines that are damaged (a crash cut them) are skipped. Reads at most 65536 peers.
   static RestoredState parse(std::string_view text);
 };
 
+// What stands between single blanks.
+std::vector<std::string_view> words_of(std::string_view line);
 std::string stamp_line(const StampEntry& entry);
 std::string client_line(Bytes saved);
 

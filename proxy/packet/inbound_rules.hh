@@ -20,7 +20,8 @@ struct PortRange {
 // One <allow> line.
 struct Allow {
   // usual: TCP, UDP and ICMP, what a line without `protocol` opens. every: all IP protocols.
-  enum class Protocol : std::uint8_t { usual, tcp, udp, icmp, every };
+  // nothing: a session, and no packet to this host.
+  enum class Protocol : std::uint8_t { usual, tcp, udp, icmp, every, nothing };
 
   std::optional<PublicKey> from;  // nothing: anybody
   Protocol protocol = Protocol::usual;

@@ -299,6 +299,19 @@ BrokerReply Broker::update_nameservers(const std::vector<IpAddress>& nameservers
 BrokerReply Broker::withdraw_dns() {
   return impl_->call(request_of(RequestKind::withdraw_dns));
 }
+BrokerReply Broker::nat_opens(const NatOpens& opens) {
+  BrokerRequest request = request_of(RequestKind::nat_opens);
+  request.opens = opens;
+  return impl_->call(std::move(request));
+}
+BrokerReply Broker::nat_retain() {
+  return impl_->call(request_of(RequestKind::nat_retain));
+}
+void Broker::async_nat_names(const std::vector<NatName>& names, Done done) {
+  BrokerRequest request = request_of(RequestKind::nat_names);
+  request.nat_names = names;
+  impl_->start(std::move(request), std::move(done));
+}
 BrokerReply Broker::ready() {
   return impl_->call(request_of(RequestKind::ready));
 }

@@ -12,6 +12,7 @@
 #include "dnsintercept/placement.hh"
 #include "overlay/base/endpoint.hh"
 #include "overlay/base/xml/values.hh"
+#include "proxy/platform/nat.hh"
 #include "proxy/platform/unique_fd.hh"
 
 namespace i3 {
@@ -82,6 +83,12 @@ class Broker {
   BrokerReply place_dns(const PlacementRequest& request);
   BrokerReply update_nameservers(const std::vector<IpAddress>& nameservers);
   BrokerReply withdraw_dns();
+
+  // Of a gateway's NAT (nat.hh): defines a number for this worker, gives or takes the meaning of
+  // addresses, at most kMaximumNatNames at once, and forgets all that this worker did not give.
+  BrokerReply nat_opens(const NatOpens& opens);
+  BrokerReply nat_retain();
+  void async_nat_names(const std::vector<NatName>& names, Done done);
 
   // Once: names resolve and the host can be reached. Told to the service manager.
   BrokerReply ready();

@@ -106,6 +106,12 @@ void write_body(Writer& writer, const BrokerRequest& request) {
     case RequestKind::update_nameservers:
       write_nameservers(writer, request.nameservers);
       break;
+    case RequestKind::nat_opens:
+      request.opens.write(writer);
+      break;
+    case RequestKind::nat_names:
+      write_nat_names(writer, request.nat_names);
+      break;
     default:
       break;
   }
@@ -148,6 +154,13 @@ std::optional<BrokerRequest> BrokerRequest::parse(Bytes message) {
     case RequestKind::update_nameservers:
       read_nameservers(reader, request);
       break;
+    case RequestKind::nat_opens:
+      request.opens = NatOpens::read(reader);
+      break;
+    case RequestKind::nat_names:
+      request.nat_names = read_nat_names(reader);
+      break;
+    case RequestKind::nat_retain:
     case RequestKind::refresh_files:
     case RequestKind::open_state:
     case RequestKind::withdraw_dns:

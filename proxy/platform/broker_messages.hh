@@ -11,6 +11,7 @@
 #include "dnsintercept/placement.hh"
 #include "overlay/base/bytes.hh"
 #include "overlay/base/xml/values.hh"
+#include "proxy/platform/nat.hh"
 #include "proxy/platform/unique_fd.hh"
 
 namespace i3 {
@@ -29,6 +30,10 @@ enum class RequestKind : std::uint8_t {
   withdraw_dns = 11,
   ready = 12,
   alive = 13,  // the answer to an `are_you_alive`; not answered itself
+  // Of a gateway: nat.hh.
+  nat_opens = 14,
+  nat_names = 15,
+  nat_retain = 16,
 };
 
 inline constexpr std::size_t kMaximumBrokerMessage = 65536;
@@ -52,6 +57,8 @@ struct BrokerRequest {
   bool sees_every_query = false;
   std::vector<IpAddress> nameservers;
   std::vector<std::string> domains;
+  NatOpens opens;
+  std::vector<NatName> nat_names;
 
   // Nothing unless the message is exactly one request with values in range.
   static std::optional<BrokerRequest> parse(Bytes message);

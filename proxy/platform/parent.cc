@@ -105,6 +105,12 @@ void Parent::Impl::acquire() {
       held.tcp.push_back(listen_tcp(local, "listening"));
     if (request.tun) acquire_tun();
     acquire_dns();
+    if (request.nat) {
+      nat_named = request.nat->named();
+      nat = std::make_unique<NatTable>(
+          held.tun_name, held.ipv6,
+          std::make_unique<Forwarding>(request.nat->forwarding_record, log), log);
+    }
     if (!request.state_file.empty()) held.state = open_state_file(request.state_file);
     if (!request.control_socket.empty()) {
       held.control =
@@ -190,6 +196,7 @@ void Parent::Impl::spawn() {
   send_inherited(channel.get(), held);
   log.info("worker_started", {{"pid", child}, {"incarnation", held.incarnation}});
   ++held.incarnation;
+  if (nat) nat->new_worker();
 }
 
 // In the child: one open socket, no privilege, a fresh memory layout, and no life after the parent.
@@ -332,6 +339,7 @@ void Parent::Impl::stop_worker() {
 
 void Parent::Impl::undo() {
   placement.reset();
+  nat.reset();
   if (control_bound) ::unlink(request.control_socket.c_str());
   control_bound = false;
   explicit_bzero(held.seed.data(), held.seed.size());

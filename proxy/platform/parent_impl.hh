@@ -9,6 +9,7 @@
 #include "dnsintercept/placement.hh"
 #include "proxy/platform/broker_messages.hh"
 #include "proxy/platform/inherited.hh"
+#include "proxy/platform/nat_table.hh"
 #include "proxy/platform/netlink.hh"
 #include "proxy/platform/parent.hh"
 #include "proxy/platform/privileges.hh"
@@ -35,6 +36,8 @@ struct Parent::Impl {
   Inherited held;
   bool control_bound = false;
 
+  std::unique_ptr<NatTable> nat;
+  std::vector<IpAddress> nat_named;
   std::unique_ptr<Placement> placement;
   BrokerRequest placed;  // what it was made of
 
@@ -74,6 +77,7 @@ struct Parent::Impl {
   // parent_requests.cc
   void on_channel();
   void refresh_files();
+  std::string why_not_real(const IpAddress& real, const std::vector<HostAddress>& own_ones);
 
  private:
   struct Answer {
@@ -96,6 +100,7 @@ struct Parent::Impl {
   Answer give_upstream_socket(bool v6, bool stream);
   Answer place_dns(const BrokerRequest& asked);
   Answer update_nameservers(const BrokerRequest& asked);
+  Answer change_nat(const BrokerRequest& asked);
   Answer on_ready();
   std::string why_not_routed(const IpPrefix& prefix);
 };

@@ -86,6 +86,10 @@ Parent::Impl::Answer Parent::Impl::answer(BrokerRequest& asked, UniqueFd fd) {
       case RequestKind::withdraw_dns:
         placement.reset();
         return fine();
+      case RequestKind::nat_opens:
+      case RequestKind::nat_names:
+      case RequestKind::nat_retain:
+        return change_nat(asked);
       case RequestKind::ready:
         return on_ready();
       case RequestKind::alive:
@@ -108,6 +112,7 @@ void Parent::Impl::refresh_files() {
   try {
     std::vector<FileAccess> files = request.reread_files();
     if (!files.empty()) request.files = std::move(files);
+    if (request.nat) nat_named = request.nat->named();
   } catch (const std::exception& error) {
     log.error("settings_refused", {{"reason", error.what()}});
   }
@@ -234,6 +239,44 @@ Parent::Impl::Answer Parent::Impl::update_nameservers(const BrokerRequest& asked
   if (!placement) return refused("DNS is not placed");
   placement->update(asked.nameservers);
   return fine();
+}
+
+// Where a gateway may never lead unless its settings say so by address: this machine, what lies
+// next to it without an address of its own, clouds' metadata, groups; and our own addresses, round
+// which packets would go in a circle, not even then.
+std::string Parent::Impl::why_not_real(const IpAddress& real,
+                                       const std::vector<HostAddress>& own_ones) {
+  const auto virtual_one = [&](const std::optional<TunAddress>& own) {
+    return own && own->network().is_v4() == real.is_v4() && own->network().contains(real);
+  };
+  if (real.unspecified() || real.multicast() || virtual_one(request.tun->ipv4) ||
+      virtual_one(request.tun->ipv6))
+    return real.text() + " leads nowhere";
+  if (std::find(nat_named.begin(), nat_named.end(), real) != nat_named.end()) return {};
+  if (!may_be_reached(real)) return real.text() + " is reserved, and no rule names it";
+  for (const HostAddress& own : own_ones)
+    if (own.address == real) return real.text() + " is this host's own, and no rule names it";
+  return {};
+}
+
+Parent::Impl::Answer Parent::Impl::change_nat(const BrokerRequest& asked) {
+  if (!nat) return refused("this daemon has no NAT");
+  if (asked.kind == RequestKind::nat_retain) {
+    nat->retain();
+    return fine();
+  }
+  if (asked.kind == RequestKind::nat_opens)
+    return nat->define(asked.opens) ? fine() : refused("too many sets of ports");
+  const std::vector<HostAddress> own_ones = netlink.addresses();
+  for (const NatName& name : asked.nat_names) {
+    const auto& own = name.inner.is_v4() ? request.tun->ipv4 : request.tun->ipv6;
+    if (!own || !own->network().contains(name.inner) || name.inner == own->address)
+      return refused(name.inner.text() + " is no virtual address to give");
+    if (!name.real) continue;
+    if (std::string why = why_not_real(*name.real, own_ones); !why.empty()) return refused(why);
+  }
+  std::string why = nat->set(asked.nat_names, netlink);
+  return why.empty() ? fine() : failed(why);
 }
 
 Parent::Impl::Answer Parent::Impl::on_ready() {

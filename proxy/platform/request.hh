@@ -51,6 +51,14 @@ struct DnsRequest {
   std::string resolv_conf = "/etc/resolv.conf";
 };
 
+// NAT between the TUN's networks and the world: a gateway's.
+struct NatRequest {
+  // Single addresses that the settings name: the worker may lead to those even where they are this
+  // host's own, loopback or link-local. Called again on a reload.
+  std::function<std::vector<IpAddress>()> named;
+  std::string forwarding_record;  // a file that remembers what forwarding was, for --cleanup
+};
+
 // Filled by main from checked settings. Addresses and ports that are in use are errors of the
 // Parent's constructor.
 struct PlatformRequest {
@@ -60,6 +68,7 @@ struct PlatformRequest {
   std::vector<Endpoint> udp_listen;  // overlay sockets; port 0: chosen once, kept for good
   std::vector<Endpoint> tcp_listen;  // listening sockets: the metrics port
   DnsRequest dns;
+  std::optional<NatRequest> nat;
   std::string control_socket;  // empty: none
   std::string control_group;   // empty or missing in the system: root only
   std::string state_file;      // empty: none

@@ -21,6 +21,7 @@ struct DnsSettings {
 };
 
 struct ProxySettings {
+  std::string daemon = "proxy";  // or gateway, which is a proxy and more
   std::string file;
   std::string identity_file = "/var/lib/i3/identity.key";
   OverlaySettings overlay;

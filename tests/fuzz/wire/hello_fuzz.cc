@@ -1,5 +1,6 @@
 // What hosts tell each other inside their session.
 #include "overlay/wire/hello.hh"
+#include "overlay/wire/names.hh"
 #include "tests/fuzz/wire/round_trip.hh"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -9,5 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::round_trip<wire::NonceControl>(input);
   fuzz::round_trip<wire::PathResponse>(input);
   fuzz::round_trip<wire::Paths>(input);
+  fuzz::round_trip<wire::NameQuestion>(input);
+  fuzz::round_trip<wire::NameFound>(input);
+  fuzz::round_trip<wire::UnknownAddress>(input);
   return 0;
 }

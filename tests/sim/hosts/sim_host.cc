@@ -18,6 +18,7 @@ HostSettings settings_of(const HostPlan& plan) {
   settings.client.entries = plan.entries;
   settings.client.have_v6 = false;
   settings.allow = plan.allow;
+  settings.edge = plan.edge;
   std::vector<PublicKey> allowed;
   for (const Allow& allow : plan.allow)
     if (allow.from) allowed.push_back(*allow.from);

@@ -16,6 +16,7 @@ struct HostPlan {
   IpPrefix pool{IpAddress::v4(0x64400000), 10};
   bool shortcuts = true;
   std::optional<PublicKey> inbound_box;  // everybody has to come through it
+  Edge* edge = nullptr;                  // of a gateway; outlives the host
   std::string state;  // of an earlier life; with "clean" at its end if that ended in order
 };
 
@@ -40,6 +41,8 @@ class SimHost final : public HostIo {
   void send_packet(std::vector<std::uint8_t> packet);
   void send_syn(const PublicKey& to, std::uint16_t port);
   void stop();
+  // After a call of host() that may have set a time.
+  void arm();
 
   // What local programs received.
   std::vector<std::vector<std::uint8_t>> received;
@@ -57,7 +60,6 @@ class SimHost final : public HostIo {
   std::optional<std::uint16_t> open_aside() override;
   void send_aside(const Endpoint& to, Bytes message) override;
   void close_aside() override;
-  void arm();
 
   SimNetwork& network_;
   SimNetwork::Host machine_;
