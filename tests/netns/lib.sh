@@ -99,7 +99,8 @@ begin() {
   remove_left_behind
   local limit=${1:-240}
   (
-    trap - EXIT INT TERM HUP
+    trap - EXIT TERM HUP
+    trap '' INT  # Ctrl-C reaches this process too; it has to live until it has ended its sleep
     exec > /dev/null
     sleep "$limit" &
     trap 'kill $!; exit' TERM
