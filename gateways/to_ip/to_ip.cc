@@ -179,7 +179,9 @@ bool ToIp::take(InnerName& name, bool four, const std::vector<IpAddress>& addres
   std::optional<IpAddress> chosen;
   NatOpens opens;
   for (const IpAddress& address : addresses) {
-    if (address.is_v4() != four || (chosen && side.real != address)) continue;
+    if (address.is_v4() != four || (!four && !worker_.inherited().ipv6) ||
+        (chosen && side.real != address))
+      continue;
     if (auto given = permissions_.opens(name.client, name.name, address)) {
       chosen = address;
       opens = std::move(*given);
