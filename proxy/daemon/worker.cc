@@ -39,6 +39,7 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
   underlay_ = std::make_unique<Underlay>(
       io_, std::move(inherited_.udp[0]),
       [this](const Endpoint& from, MutBytes datagram) {
+        clock_.hold();
         if (!transports_->take(from, datagram)) host_->on_datagram(from, datagram);
       },
       [this] { turn(); });
@@ -46,6 +47,7 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
   tun_ = std::make_unique<TunIo>(
       io_, TunQueue{std::move(inherited_.tun[0]), inherited_.virtio_header},
       [this](Frame frame) {
+        clock_.hold();
         if (!visits_->on_tun(frame)) host_->on_tun(frame);
       },
       [this] { turn(); });
@@ -134,6 +136,7 @@ void Worker::finish_when_stopped() {
 
 // After every batch of work: what was gathered leaves, and the timer is set to what comes next.
 void Worker::turn() {
+  clock_.release();
   if (extension_) extension_->flush();
   tun_->flush();
   transports_->flush();

@@ -12,6 +12,7 @@
 #include "overlay/base/control/metrics_server.hh"
 #include "overlay/base/control/server.hh"
 #include "proxy/daemon/aside_socket.hh"
+#include "proxy/daemon/burst_clock.hh"
 #include "proxy/daemon/clock_watch.hh"
 #include "proxy/daemon/embedded_node.hh"
 #include "proxy/daemon/names.hh"
@@ -116,7 +117,7 @@ class Worker final : public HostIo {
 
   Log& log_;
   std::unique_ptr<WorkerExtension> extension_;
-  SystemClock clock_;
+  BurstClock clock_;  // held from a batch's first packet to the end of its turn
   SystemRandom random_;
   std::string config_;
   IpPrefix pool_;

@@ -253,3 +253,19 @@ TEST_CASE("a header that does not fit its packet is refused") {
   header.checksum_offset = 16;
   CHECK_FALSE(complete_checksum(header, packet));
 }
+
+TEST_CASE("a sum is that of 16-bit words one by one, at every length and alignment") {
+  SeededRandom random(8);
+  const Packet bytes = random_bytes(random, 1600);
+  for (std::size_t begin = 0; begin < 9; ++begin)
+    for (std::size_t size = 0; size + begin <= bytes.size(); size += size < 300 ? 1 : 61) {
+      const Bytes part = Bytes(bytes).subspan(begin, size);
+      std::uint64_t expected = 0;
+      for (std::size_t i = 0; i < size; ++i) expected += i % 2 ? part[i] : part[i] << 8;
+      REQUIRE(fold(sum_of(part)) == fold(expected));
+      REQUIRE(fold(sum_of(part, 0x1234567)) == fold(expected + 0x1234567));
+    }
+  // As great as a sum can be.
+  const Packet ones(65535, 0xff);
+  CHECK(fold(sum_of(ones)) == fold(std::uint64_t{32767} * 0xffff + 0xff00));
+}
