@@ -56,12 +56,13 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
              {},       {},        {},      {},     settings.edge},
       courier_(parts_),
       direct_(parts_, courier_),
+      sizes_(parts_, courier_),
       nodes_(parts_, courier_),
       paths_(parts_, courier_, direct_, nodes_),
       rendezvous_(parts_, courier_, paths_),
       boxes_(parts_, directory_, courier_, rendezvous_),
       gateway_names_(parts_, courier_, rendezvous_),
-      outbound_(parts_, courier_, direct_, rendezvous_, gateway_names_),
+      outbound_(parts_, courier_, direct_, sizes_, rendezvous_, gateway_names_),
       inbound_(parts_, gateway_names_),
       no_labels_(100, 200) {
   const AddressPool::Entry* own = pool_.add_own(public_id(identity.key()));
@@ -231,10 +232,14 @@ void Host::on_ready(bool ready, TimePoint now) {
 void Host::on_session_message(std::uint8_t kind, MutBytes message, const Origin& origin,
                               TimePoint now) {
   if (stopping_) return;
-  std::array<std::uint8_t, wire::kEndpointSize + 8> source{};
+  // Transport is judged by its tag alone, and there is much of it.
+  const bool transport = kind == static_cast<std::uint8_t>(SessionKind::transport);
+  std::array<std::uint8_t, wire::kEndpointSize + 8> source;
   Writer writer(source);
-  wire::write_endpoint(writer, origin.direct ? *origin.direct : origin.node);
-  if (origin.tag) writer.bytes(*origin.tag);
+  if (!transport) {
+    wire::write_endpoint(writer, origin.direct ? *origin.direct : origin.node);
+    if (origin.tag) writer.bytes(*origin.tag);
+  }
   Received received =
       sessions_.receive(static_cast<SessionKind>(kind), message, writer.written(), now);
   if (auto* data = std::get_if<Data>(&received)) return on_data(*data, origin, now);
@@ -330,6 +335,14 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
   if (auto response = wire::PathResponse::parse(plaintext))
     return paths_.on_response(peer, *response, origin.direct, now);
   if (auto paths = wire::Paths::parse(plaintext)) return paths_.on_paths(peer, *paths, now);
+  if (auto piece = wire::Piece::parse(plaintext)) {
+    // What is not a packet is refused there, like any other.
+    if (auto whole = sizes_.on_piece(peer, *piece); !whole.empty())
+      on_plaintext(peer, whole, origin, now);
+    return;
+  }
+  if (auto seen = wire::SizeSeen::parse(plaintext)) return sizes_.on_seen(peer, seen->nonce, now);
+  if (auto probe = wire::SizeProbe::parse(plaintext)) return sizes_.on_probe(peer, *probe, now);
   if (plaintext.size() == 1 && plaintext[0] == static_cast<std::uint8_t>(wire::Control::close)) {
     rendezvous_.forget(peer);
     peer.direct = DirectPaths{};

@@ -206,6 +206,7 @@ class Host : private ClientEvents {
   HostParts parts_;
   Courier courier_;
   DirectWays direct_;
+  PathSizes sizes_;
   NodeWays nodes_;
   Paths paths_;
   Rendezvous rendezvous_;

@@ -49,6 +49,7 @@ void Host::on_peer_timer(Peer& peer, TimePoint now) {
   paths_.on_timer(peer, now);
   direct_.on_timer(peer, now);
   nodes_.on_timer(peer, now);
+  sizes_.on_timer(peer, now);
   if (now >= peer.keepalive_at) {
     courier_.send_control(peer, {}, now);
     peer.keepalive_at = kNever;
@@ -72,8 +73,9 @@ void Host::check_silence(Peer& peer, TimePoint now) {
 }
 
 void Host::reschedule(Peer& peer, TimePoint now) {
-  TimePoint next = std::min({paths_.next_deadline(peer), direct_.next_deadline(peer),
-                             nodes_.next_deadline(peer), peer.keepalive_at});
+  TimePoint next =
+      std::min({paths_.next_deadline(peer), direct_.next_deadline(peer), nodes_.next_deadline(peer),
+                sizes_.next_deadline(peer), peer.keepalive_at});
   if (peer.contact.active) next = std::min(next, peer.contact.next_try);
   if (peer.unanswered_since != kNever)
     next = std::min(next, now >= peer.unanswered_since + kSuspectAfter

@@ -29,6 +29,9 @@ Inbound::Result Inbound::on_packet(Peer& peer, MutBytes bytes, MutBytes answer, 
     if (!packet) return {Verdict::malformed};
   }
   peer.last_used = now;
+  // What our programs send back must fit the way there.
+  if (peer.size.limit != 0 && (packet->tcp_flags() & tcp_flag::kSyn) != 0)
+    clamp_mss(*packet, peer.size.limit);
   switch (parts_.rules.inbound(peer.key, *packet, now)) {
     case InboundVerdict::pass:
       parts_.io.to_tun(bytes);

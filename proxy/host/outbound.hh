@@ -3,6 +3,7 @@
 
 #include "proxy/host/direct_ways.hh"
 #include "proxy/host/gateway_names.hh"
+#include "proxy/host/path_size.hh"
 #include "proxy/host/rendezvous.hh"
 
 namespace i3 {
@@ -10,9 +11,14 @@ namespace i3 {
 // 1 parse  2 find peer  3 note the flow  4 seal and send, or park until there is a session
 class Outbound {
  public:
-  Outbound(HostParts& parts, Courier& courier, DirectWays& direct, Rendezvous& rendezvous,
-           GatewayNames& names)
-      : parts_(parts), courier_(courier), direct_(direct), rendezvous_(rendezvous), names_(names) {}
+  Outbound(HostParts& parts, Courier& courier, DirectWays& direct, PathSizes& sizes,
+           Rendezvous& rendezvous, GatewayNames& names)
+      : parts_(parts),
+        courier_(courier),
+        direct_(direct),
+        sizes_(sizes),
+        rendezvous_(rendezvous),
+        names_(names) {}
 
   // One packet from a local program. `frame` is borrowed for the call and changed in place.
   Verdict on_packet(Frame frame, TimePoint now);
@@ -30,9 +36,13 @@ class Outbound {
   HostParts& parts_;
   Courier& courier_;
   DirectWays& direct_;
+  PathSizes& sizes_;
   Rendezvous& rendezvous_;
   GatewayNames& names_;
 };
+
+// No IPv6 sender need send less (RFC 8200, 5).
+inline constexpr std::size_t kLeastMtuOfV6 = 1280;
 
 // Inner packets of this size fit a 1500-byte underlay, IPv6 included, in an ID packet.
 inline constexpr std::uint16_t kMtuById = 1360;

@@ -35,6 +35,28 @@ struct Unconfirmed {
   wire::Hello hello;  // without early packet
 };
 
+// The half that came of a packet in two pieces.
+struct HalfPacket {
+  std::uint32_t number = 0;
+  std::uint8_t part = 0;
+  std::vector<std::uint8_t> bytes;  // at most wire::Piece::kMost; empty: none
+};
+
+// How large packets the way in use takes (path_size.hh).
+struct SizeState {
+  std::optional<Endpoint> direct;  // the way that all this is about
+  std::size_t by_node = 0;
+  std::uint16_t proved = 0;     // a probe of this size arrived
+  std::uint16_t limit = 0;      // larger packets vanish; 0: none is known to
+  std::uint16_t probing = 0;    // the size asked about; 0: none
+  std::uint16_t too_large = 0;  // the least size that did not arrive in this search
+  std::uint64_t nonce = 0;
+  unsigned tries = 0;
+  bool small_seen = false;  // the small probe beside it arrived
+  TimePoint next = kNever;
+  TimePoint again{};  // not before
+};
+
 struct Traffic {
   std::uint64_t rx_bytes = 0, tx_bytes = 0;
   std::uint64_t rx_packets = 0, tx_packets = 0;
@@ -86,6 +108,9 @@ struct Peer {
 
   Contact contact;
   DirectPaths direct;
+  SizeState size;
+  std::uint32_t next_piece = 0;
+  HalfPacket half;
   std::deque<std::vector<std::uint8_t>> parked;
   std::size_t parked_bytes = 0;
   // First messages that may be replays: what they say counts only when their session is confirmed.

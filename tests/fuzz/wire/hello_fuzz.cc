@@ -1,6 +1,7 @@
 // What hosts tell each other inside their session.
 #include "overlay/wire/hello.hh"
 #include "overlay/wire/names.hh"
+#include "overlay/wire/size.hh"
 #include "tests/fuzz/wire/round_trip.hh"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -13,5 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::round_trip<wire::NameQuestion>(input);
   fuzz::round_trip<wire::NameFound>(input);
   fuzz::round_trip<wire::UnknownAddress>(input);
+  fuzz::round_trip<wire::SizeProbe>(input);
+  fuzz::round_trip<wire::SizeSeen>(input);
+  fuzz::round_trip<wire::Piece>(input);
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "overlay/wire/hello.hh"
 #include "overlay/wire/reach.hh"
+#include "overlay/wire/size.hh"
 #include "overlay/wire/tunnel.hh"
 #include "tests/fuzz/wire/node_world.hh"
 
@@ -188,6 +189,9 @@ void hello_family(const Identity& identity, const wire::NodeContact& node) {
   family.add("hello_from_box", bytes_of(hello));
   family.add("ping", bytes_of(wire::NonceControl{wire::Control::ping, 7}));
   family.add("response", bytes_of(wire::PathResponse{7, *node.v4}));
+  family.add("size-probe", bytes_of(wire::SizeProbe{7, 40}));
+  family.add("size-seen", bytes_of(wire::SizeSeen{7}));
+  family.add("piece", bytes_of(wire::Piece{7, 1, as_bytes("half a packet")}));
 }
 
 // Each stream after the byte that says where it is cut.
