@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gateways/host_part.hh"
+#include "gateways/middlebox/middlebox.hh"
 #include "gateways/to_ip/to_ip.hh"
 #include "proxy/daemon/worker.hh"
 
@@ -20,6 +21,7 @@ ProxySettings Gateway::parse(std::string text, const std::string& file, const Fi
 void Gateway::begin(Worker& worker, std::string_view state) {
   worker_ = &worker;
   settings_ = parsed_;
+  if (settings_.middlebox) kinds_.push_back(std::make_unique<Middlebox>(worker, settings_));
   // The last one: it takes every packet of its clients for a virtual address.
   if (settings_.i3_to_ip)
     kinds_.push_back(std::make_unique<ToIp>(worker, *settings_.i3_to_ip, state));

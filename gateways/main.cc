@@ -27,7 +27,11 @@ std::vector<IpAddress> named_addresses(const std::string& config) {
 }
 
 void add_request(const std::string& config, PlatformRequest& request) {
-  if (!load_gateway_settings(config).i3_to_ip) return;
+  const GatewaySettings settings = load_gateway_settings(config);
+  if (settings.middlebox)
+    request.inspect = InspectRequest{settings.middlebox->tun, settings.middlebox->inline_,
+                                     settings.middlebox->program, settings.middlebox->plugins};
+  if (!settings.i3_to_ip) return;
   request.nat = NatRequest{[config] { return named_addresses(config); },
                            forwarding_record(request.control_socket)};
 }

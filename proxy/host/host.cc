@@ -350,6 +350,7 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
     if (!peer.parked.empty()) rendezvous_.contact(peer, now);
     return;
   }
+  if (peer.leg && pass_on(peer, plaintext, now)) return;
   if (auto found = wire::NameFound::parse(plaintext))
     return gateway_names_.on_found(peer, *found, now);
   if (auto unknown = wire::UnknownAddress::parse(plaintext))
@@ -360,8 +361,6 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
     verdicts_.count(Verdict::unknown_control);
     return;
   }
-  const bool asks = control->type == wire::Control::ping || control->type == wire::Control::pong;
-  if (asks && peer.leg) return pass_on_ping(peer, *control, now);
   std::array<std::uint8_t, 16> storage;
   Writer writer(storage);
   switch (control->type) {

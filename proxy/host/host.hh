@@ -166,7 +166,7 @@ class Host : private ClientEvents {
   bool admits(const PublicKey& end, const wire::Hello& hello) const;
   Peer* legs_for(const PublicKey& end, const PublicKey& other, const AnnouncedAddresses& announced);
   void on_leg_packet(Peer& leg, MutBytes packet, TimePoint now);
-  void pass_on_ping(Peer& leg, const wire::NonceControl& control, TimePoint now);
+  bool pass_on(Peer& leg, Bytes control, TimePoint now);
   void send_waiting_pings(Peer& leg, TimePoint now);
   void sweep_legs(TimePoint now);
   void on_data(const Data& data, const Origin& origin, TimePoint now);

@@ -1,5 +1,6 @@
 // The host's side of who speaks: first messages, by whom and for whom, and, where the host is a
 // middle-box, the conversations through it.
+#include "overlay/wire/names.hh"
 #include "proxy/host/host.hh"
 #include "proxy/packet/rewrite.hh"
 
@@ -156,21 +157,27 @@ void Host::forward(Bytes bytes) {
     verdicts_.count(outbound_.on_leg(*leg, *packet, frame, now));
 }
 
-// i3-ctl ping goes all the way: the box passes questions and answers on.
-void Host::pass_on_ping(Peer& leg, const wire::NonceControl& control, TimePoint now) {
+// What one end says to the other, and not to us: i3-ctl ping goes all the way, and so do a
+// gateway's names. False for what is between an end and us.
+bool Host::pass_on(Peer& leg, Bytes plaintext, TimePoint now) {
+  const auto type = static_cast<wire::Control>(plaintext[0]);
+  constexpr wire::Control kPassedOn[] = {wire::Control::ping, wire::Control::pong,
+                                         wire::kNameQuestion, wire::kNameFound,
+                                         wire::kUnknownAddress};
+  if (std::find(std::begin(kPassedOn), std::end(kPassedOn), type) == std::end(kPassedOn))
+    return false;
   Peer* other = peers_.leg(leg.leg->other, leg.key);
-  if (other == nullptr) return;
+  if (other == nullptr) return true;
   leg.last_used = now;
-  if (control.type == wire::Control::ping && !sessions_.can_seal(other->handle, now)) {
+  if (courier_.send_control(*other, plaintext, now)) return true;
+  const auto control = wire::NonceControl::parse(plaintext);
+  if (control && type == wire::Control::ping) {
     if (other->leg->pings.size() >= Leg::kMaxPings)
       other->leg->pings.erase(other->leg->pings.begin());
-    other->leg->pings.push_back(control.nonce);
-    return rendezvous_.contact(*other, now);
+    other->leg->pings.push_back(control->nonce);
   }
-  std::array<std::uint8_t, 16> storage;
-  Writer writer(storage);
-  control.write(writer);
-  courier_.send_control(*other, writer.written(), now);
+  rendezvous_.contact(*other, now);
+  return true;
 }
 
 void Host::send_waiting_pings(Peer& leg, TimePoint now) {

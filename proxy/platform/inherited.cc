@@ -23,7 +23,15 @@ constexpr std::uint8_t kKind = 0xa0;
 constexpr std::size_t kMaximumDescriptors = 128;
 constexpr std::size_t kMaximumSize = 65536;
 constexpr int kPatienceMilliseconds = 10000;
-enum Flag : std::uint8_t { kVirtioHeader = 1, kIpv6 = 2, kControl = 4, kState = 8 };
+enum Flag : std::uint8_t {
+  kVirtioHeader = 1,
+  kIpv6 = 2,
+  kControl = 4,
+  kState = 8,
+  kInspectIn = 16,
+  kInspectOut = 32,
+  kPlugins = 64,
+};
 
 void write_sockets(Writer& writer, const std::vector<BoundSocket>& sockets) {
   writer.u8(static_cast<std::uint8_t>(sockets.size()));
@@ -48,9 +56,11 @@ std::vector<std::uint8_t> write(const Inherited& held) {
   writer.u8(kKind);
   writer.u32(held.incarnation);
   writer.bytes(held.seed);
-  writer.u8(static_cast<std::uint8_t>((held.virtio_header ? kVirtioHeader : 0) |
-                                      (held.ipv6 ? kIpv6 : 0) | (held.control ? kControl : 0) |
-                                      (held.state ? kState : 0)));
+  writer.u8(static_cast<std::uint8_t>(
+      (held.virtio_header ? kVirtioHeader : 0) | (held.ipv6 ? kIpv6 : 0) |
+      (held.control ? kControl : 0) | (held.state ? kState : 0) |
+      (held.inspect_in ? kInspectIn : 0) | (held.inspect_out ? kInspectOut : 0) |
+      (held.plugins ? kPlugins : 0)));
   writer.u16(held.mtu);
   writer.u32(held.tun_index);
   writer.u8(static_cast<std::uint8_t>(held.tun_name.size()));
@@ -81,7 +91,8 @@ std::vector<int> descriptors_of(const Inherited& held) {
       fds.push_back(pair.tcp.fd.get());
     }
   if (held.control) fds.push_back(held.control.get());
-  if (held.state) fds.push_back(held.state.get());
+  for (const UniqueFd* fd : {&held.state, &held.inspect_in, &held.inspect_out, &held.plugins})
+    if (*fd) fds.push_back(fd->get());
   return fds;
 }
 
@@ -140,6 +151,9 @@ bool read(Bytes message, Descriptors fds, Inherited& held) {
   held.loopback = read_pairs(reader, fds);
   if (flags & kControl) held.control = fds.next();
   if (flags & kState) held.state = fds.next();
+  if (flags & kInspectIn) held.inspect_in = fds.next();
+  if (flags & kInspectOut) held.inspect_out = fds.next();
+  if (flags & kPlugins) held.plugins = fds.next();
   for (std::size_t left = reader.u16(); left > 0 && reader.ok(); --left) {
     IpAddress address{reader.array<16>()};
     held.routes.push_back({address, reader.u8()});

@@ -42,6 +42,9 @@ struct Inherited {
   std::vector<DnsPair> stubs;     // port 53 of the TUN's addresses
   std::vector<DnsPair> loopback;  // ::1 is missing on hosts without IPv6
   UniqueFd control;               // listening unix socket
+  UniqueFd inspect_in;            // the interface on which a middle-box shows its packets
+  UniqueFd inspect_out;           // the one from which they come back
+  UniqueFd plugins;               // listening unix socket
   UniqueFd state;                 // read and write
 };
 

@@ -111,6 +111,7 @@ void Parent::Impl::acquire() {
           held.tun_name, held.ipv6,
           std::make_unique<Forwarding>(request.nat->forwarding_record, log), log);
     }
+    if (request.inspect) acquire_inspection();
     if (!request.state_file.empty()) held.state = open_state_file(request.state_file);
     if (!request.control_socket.empty()) {
       held.control =
@@ -168,6 +169,18 @@ void Parent::Impl::acquire_dns() {
   } catch (const PlatformError& error) {
     log.debug("no_ipv6_loopback", {{"reason", error.what()}});
   }
+}
+
+// The worker has the interfaces as well; when both processes are gone, so are they.
+void Parent::Impl::acquire_inspection() {
+  inspection = std::make_unique<Inspection>(*request.inspect, netlink, log);
+  const auto copy = [](int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); };
+  held.inspect_in = copy(inspection->entrance());
+  if (inspection->exit() >= 0) held.inspect_out = copy(inspection->exit());
+  if (request.inspect->plugins.empty()) return;
+  held.plugins =
+      listen_control(request.inspect->plugins, request.control_group, request.program, log);
+  plugins_bound = true;
 }
 
 void Parent::Impl::spawn() {
@@ -231,6 +244,15 @@ void Parent::Impl::become_worker(int socket, pid_t parent) {
 }
 
 int Parent::Impl::timeout_ms() const {
+  if (inspection && inspection->next() < steady_clock::now() + 60s) {
+    const int worker_ms = worker_timeout_ms();
+    const int program_ms = milliseconds_until(inspection->next());
+    return worker_ms < 0 ? program_ms : std::min(worker_ms, program_ms);
+  }
+  return worker_timeout_ms();
+}
+
+int Parent::Impl::worker_timeout_ms() const {
   if (worker <= 0) return milliseconds_until(respawn_at);
   if (!channel) return milliseconds_until(hung_up + kLastBreath);
   return ready ? milliseconds_until(next_question) : -1;
@@ -263,6 +285,18 @@ void Parent::Impl::reap(bool wait) {
   worker = -1;
   channel.reset();
   on_worker_end(status);
+}
+
+void Parent::Impl::reap_program() {
+  if (!inspection) return;
+  siginfo_t info{};
+  // Looked at first: the worker's end is its own affair.
+  if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid <= 0 ||
+      info.si_pid == worker)
+    return;
+  int status = 0;
+  const pid_t ended = ::waitpid(info.si_pid, &status, WNOHANG);
+  inspection->ended(ended, status);
 }
 
 void Parent::Impl::on_worker_end(int status) {
@@ -340,6 +374,9 @@ void Parent::Impl::stop_worker() {
 void Parent::Impl::undo() {
   placement.reset();
   nat.reset();
+  inspection.reset();
+  if (plugins_bound) ::unlink(request.inspect->plugins.c_str());
+  plugins_bound = false;
   if (control_bound) ::unlink(request.control_socket.c_str());
   control_bound = false;
   explicit_bzero(held.seed.data(), held.seed.size());
@@ -359,6 +396,8 @@ int Parent::run() {
     if (wait[0].revents) parent.on_signals();
     if (parent.channel && wait[1].revents) parent.on_channel();
     parent.reap(false);
+    parent.reap_program();
+    if (parent.inspection) parent.inspection->tend();
     parent.ask_whether_alive();
   }
   ::sd_notify(0, "STOPPING=1");

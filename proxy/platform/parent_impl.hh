@@ -9,6 +9,7 @@
 #include "dnsintercept/placement.hh"
 #include "proxy/platform/broker_messages.hh"
 #include "proxy/platform/inherited.hh"
+#include "proxy/platform/inspection.hh"
 #include "proxy/platform/nat_table.hh"
 #include "proxy/platform/netlink.hh"
 #include "proxy/platform/parent.hh"
@@ -35,6 +36,8 @@ struct Parent::Impl {
   Netlink netlink;
   Inherited held;
   bool control_bound = false;
+  std::unique_ptr<Inspection> inspection;
+  bool plugins_bound = false;
 
   std::unique_ptr<NatTable> nat;
   std::vector<IpAddress> nat_named;
@@ -62,12 +65,15 @@ struct Parent::Impl {
   void acquire();
   void acquire_tun();
   void acquire_dns();
+  void acquire_inspection();
   void spawn();
   [[noreturn]] void become_worker(int socket, pid_t parent);
   int timeout_ms() const;
+  int worker_timeout_ms() const;
   void on_signals();
   void on_worker_end(int status);
   void reap(bool wait);
+  void reap_program();
   void ask_whether_alive();
   void kill_worker(const char* reason);
   void stop_worker();

@@ -59,6 +59,14 @@ struct NatRequest {
   std::string forwarding_record;  // a file that remembers what forwarding was, for --cleanup
 };
 
+// A middle-box's.
+struct InspectRequest {
+  std::string link = "i3-inspect";
+  bool inline_ = false;  // packets go on only if they come out of LINK-out
+  std::string program;   // run by root, again when it ends; {tun} is the link; empty: none
+  std::string plugins;   // path of the socket for plug-ins; empty: none
+};
+
 // Filled by main from checked settings. Addresses and ports that are in use are errors of the
 // Parent's constructor.
 struct PlatformRequest {
@@ -69,6 +77,7 @@ struct PlatformRequest {
   std::vector<Endpoint> tcp_listen;  // listening sockets: the metrics port
   DnsRequest dns;
   std::optional<NatRequest> nat;
+  std::optional<InspectRequest> inspect;
   std::string control_socket;  // empty: none
   std::string control_group;   // empty or missing in the system: root only
   std::string state_file;      // empty: none

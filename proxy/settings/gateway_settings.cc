@@ -48,11 +48,31 @@ IpToI3Settings read_ip_to_i3(const XmlElement& element) {
 }
 
 MiddleboxSettings read_middlebox(const XmlElement& element, const AddressBooks& books) {
-  element.expect({"tun", "program"}, {"allow*"});
+  element.expect({"tun", "program", "mode", "plugins", "alert"}, {"allow*", "plugin*"});
   MiddleboxSettings settings;
   settings.tun = element.value("tun", interface_name).value_or(settings.tun);
+  settings.inline_ = element.one_of<bool>("mode", {{"passive", false}, {"inline", true}}, false);
+  if (settings.inline_ && settings.tun.size() > 11)
+    element.fail_value("tun",
+                       "is too long: mode=\"inline\" makes a second interface, with -out "
+                       "behind the name, and 15 characters are the most");
   settings.program = element.text_or("program", "");
-  for (const XmlElement& allow : element.children()) {
+  if (!settings.program.empty() && settings.program[0] != '/')
+    element.fail_value("program", "does not begin with an absolute path");
+  settings.plugins = element.path_or("plugins", "");
+  if (const auto alert = element.find("alert"); alert && !alert->empty()) {
+    settings.alert = books.key_of(*alert);
+    if (!settings.alert)
+      element.fail_value("alert", "is in no address book; allowed are a name from there, or a key");
+  }
+  for (const XmlElement& plugin : element.children("plugin")) {
+    plugin.expect({"name"});
+    plugin.required("name");
+    settings.demanded.push_back(plugin.text_or("name", ""));
+  }
+  if (!settings.demanded.empty() && settings.plugins.empty())
+    element.fail("a <plugin> needs a socket to come by; write plugins=\"/run/i3/inspect.sock\"");
+  for (const XmlElement& allow : element.children("allow")) {
     allow.expect({"client"});
     settings.clients.push_back(read_party(allow, "client", books));
     settings.anybody_in_books = false;

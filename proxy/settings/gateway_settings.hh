@@ -44,8 +44,12 @@ struct IpToI3Settings {
 
 struct MiddleboxSettings {
   std::string tun = "i3-inspect";
-  std::string program;           // empty: none; {tun} stands for the interface's name
-  bool anybody_in_books = true;  // no <allow>: whoever is in the address books
+  std::string program;                // empty: none; {tun} stands for the interface's name
+  bool inline_ = false;               // packets go on only where the interface lets them
+  std::string plugins;                // socket for plug-ins; empty: none
+  std::vector<std::string> demanded;  // plug-ins without whose verdict nothing passes
+  std::optional<PublicKey> alert;     // who hears alerts, by syslog; nothing: the log alone
+  bool anybody_in_books = true;       // no <allow>: whoever is in the address books
   std::vector<Party> clients;
 
   bool admits(const PublicKey& client, const AddressBooks& books) const;
