@@ -5,6 +5,7 @@
 #include "gateways/host_part.hh"
 #include "gateways/middlebox/middlebox.hh"
 #include "gateways/to_ip/to_ip.hh"
+#include "gateways/waypoint/from_ip.hh"
 #include "proxy/daemon/worker.hh"
 
 namespace i3 {
@@ -22,6 +23,7 @@ void Gateway::begin(Worker& worker, std::string_view state) {
   worker_ = &worker;
   settings_ = parsed_;
   if (settings_.middlebox) kinds_.push_back(std::make_unique<Middlebox>(worker, settings_));
+  if (settings_.ip_to_i3) kinds_.push_back(std::make_unique<FromIp>(worker, *settings_.ip_to_i3));
   // The last one: it takes every packet of its clients for a virtual address.
   if (settings_.i3_to_ip)
     kinds_.push_back(std::make_unique<ToIp>(worker, *settings_.i3_to_ip, state));

@@ -32,6 +32,9 @@ ProxySettings host_part(const GatewaySettings& settings) {
   if (settings.i3_to_ip)
     for (const GatewayRule& rule : settings.i3_to_ip->rules)
       rules.push_back(session_for(rule.client, rule.client_text, rule.place));
+  // The machine with the zone says what it gave; nothing else of it passes.
+  if (settings.ip_to_i3 && settings.ip_to_i3->dns_at)
+    rules.push_back(session_for(settings.ip_to_i3->dns_at, {}, {}));
   if (settings.middlebox) {
     for (const Party& client : settings.middlebox->clients)
       rules.push_back(session_for(client.key, client.text, {}));

@@ -8,11 +8,12 @@
 namespace i3 {
 namespace {
 
-// What forwarding was before; on the way of the control socket, which goes with the machine's
-// start.
-std::string forwarding_record(const std::string& socket) {
+// What forwarding was before i3-to-IP and before the waypoints; on the way of the control socket,
+// which goes with the machine's start.
+constexpr char kForwarding[] = "gateway.forwarding", kWaypointForwarding[] = "waypoint.forwarding";
+std::string forwarding_record(const std::string& socket, const char* name) {
   const std::size_t slash = socket.rfind('/');
-  return socket.substr(0, slash == socket.npos ? 0 : slash + 1) + "gateway.forwarding";
+  return socket.substr(0, slash == socket.npos ? 0 : slash + 1) + name;
 }
 
 // Single addresses that some rule names.
@@ -31,9 +32,15 @@ void add_request(const std::string& config, PlatformRequest& request) {
   if (settings.middlebox)
     request.inspect = InspectRequest{settings.middlebox->tun, settings.middlebox->inline_,
                                      settings.middlebox->program, settings.middlebox->plugins};
-  if (!settings.i3_to_ip) return;
-  request.nat = NatRequest{[config] { return named_addresses(config); },
-                           forwarding_record(request.control_socket)};
+  if (settings.i3_to_ip)
+    request.nat = NatRequest{[config] { return named_addresses(config); },
+                             forwarding_record(request.control_socket, kForwarding)};
+  if (!settings.ip_to_i3) return;
+  const IpToI3Settings& from = *settings.ip_to_i3;
+  request.zone_listen = from.listens();
+  WaypointRequest waypoints{from.waypoints4, from.waypoints6, from.ports, from.listens(),
+                            forwarding_record(request.control_socket, kWaypointForwarding)};
+  if (waypoints.any() && !from.waypoints_at) request.waypoints = std::move(waypoints);
 }
 
 }  // namespace
@@ -51,7 +58,10 @@ int main(int argc, char** argv) {
   };
   program.add_request = i3::add_request;
   program.clean_up = [](const std::string& socket, i3::Log& log) {
-    return i3::restore_forwarding(i3::forwarding_record(socket), log);
+    bool all = true;
+    for (const char* name : {i3::kForwarding, i3::kWaypointForwarding})
+      all = i3::restore_forwarding(i3::forwarding_record(socket, name), log) && all;
+    return all;
   };
   program.make_extension = [] { return std::make_unique<i3::Gateway>(); };
   return i3::run_program(program, argc, argv);

@@ -12,6 +12,7 @@ constexpr Scenario kScenarios[] = {
     {"non-transitive", "some pairs of nodes cannot talk to each other", run_non_transitive},
     {"small", "rings of one, two and three nodes", run_small},
     {"triggers", "hosts talk through their triggers while nodes die", run_triggers},
+    {"near", "how far hosts are through nodes: found by chance, and near ones", run_near},
     {"extrapolate", "from lookup and triggers to millions of nodes", run_extrapolate},
 };
 

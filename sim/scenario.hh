@@ -55,6 +55,7 @@ void run_kill_half(const ScenarioOptions& options, Report& report);
 void run_partition(const ScenarioOptions& options, Report& report);
 void run_non_transitive(const ScenarioOptions& options, Report& report);
 void run_triggers(const ScenarioOptions& options, Report& report);
+void run_near(const ScenarioOptions& options, Report& report);
 void run_extrapolate(const ScenarioOptions& options, Report& report);
 
 }  // namespace i3::sim

@@ -24,7 +24,7 @@ bool note(std::vector<bool>& numbers, std::uint32_t number) {
 }  // namespace
 
 Talker::Talker(SimNetwork& network, std::uint64_t number, std::uint64_t partner,
-               std::vector<EntryNode> entries)
+               std::vector<EntryNode> entries, bool near_nodes)
     : network_(network),
       machine_(network.add_host()),
       at_{IpAddress::v4(static_cast<std::uint32_t>(0x2d000001 + (number << 8))), 4000},
@@ -38,6 +38,7 @@ Talker::Talker(SimNetwork& network, std::uint64_t number, std::uint64_t partner,
   settings.pool.ipv4 = IpPrefix{IpAddress::v4(0x64400000), 10};
   settings.client.entries = std::move(entries);
   settings.client.have_v6 = false;
+  settings.client.near_nodes = near_nodes;
   settings.allow = {{std::nullopt, Allow::Protocol::usual, {}}};
   settings.directory = Directory({{"partner", partner_, true}}, {});
   HostIo& io = *this;
@@ -75,6 +76,7 @@ void Talker::send(const Endpoint& to, Bytes datagram) {
 }
 
 void Talker::say() {
+  said_at_ = network_.now();
   send_udp(false, ++said_);
 }
 

@@ -10,9 +10,10 @@ namespace i3::sim {
 class Talker final : private HostIo {
  public:
   // Number n listens at an address of its own. It knows `partner` by its number and lets everybody
-  // in; all its traffic goes through nodes, for it allows no shortcuts.
+  // in; all its traffic goes through nodes, for it allows no shortcuts. With `near_nodes` it looks
+  // for near ones.
   Talker(SimNetwork& network, std::uint64_t number, std::uint64_t partner,
-         std::vector<EntryNode> entries);
+         std::vector<EntryNode> entries, bool near_nodes = true);
   ~Talker() override;
 
   // One packet of 64 bytes of payload to the partner; it is answered with its number.
@@ -26,6 +27,8 @@ class Talker final : private HostIo {
   // restart_silence(), and who brought the last one.
   std::uint64_t heard() const { return heard_; }
   std::uint64_t answered() const { return answered_; }
+  TimePoint said_at() const { return said_at_; }  // the last one
+  TimePoint heard_at() const { return last_heard_; }
   Duration longest_silence() const { return std::max(silence_, network_.now() - last_heard_); }
   void restart_silence();
   const Endpoint& brought_by() const { return brought_by_; }
@@ -49,6 +52,7 @@ class Talker final : private HostIo {
   SimNetwork::Timer timer_ = 0;
   TimePoint armed_ = kNever;
   std::uint32_t said_ = 0;
+  TimePoint said_at_{};
   std::vector<bool> heard_numbers_, answered_numbers_;
   std::uint64_t heard_ = 0, answered_ = 0;
   TimePoint last_heard_;

@@ -46,7 +46,7 @@ Waypoints::Slot* Waypoints::slot_for(std::string_view name, const IpAddress& ask
       if (!best || nearer) best = &slot;
     }
   }
-  return held < std::max<std::size_t>(1, slots_.size() / 2) ? best : nullptr;
+  return held < slots_.size() - slots_.size() / 4 ? best : nullptr;
 }
 
 void Waypoints::open_window(Slot& slot, std::string_view name, const IpAddress& asker,
@@ -57,10 +57,13 @@ void Waypoints::open_window(Slot& slot, std::string_view name, const IpAddress& 
   slot.until = now + settings_.window;
 }
 
-IpAddress Waypoints::give_shared(TimePoint now) {
+IpAddress Waypoints::give_shared(const IpAddress& asker, TimePoint now) {
   assert(!slots_.empty());
-  const auto slot = std::min_element(
-      slots_.begin(), slots_.end(), [](const Slot& l, const Slot& r) { return l.given < r.given; });
+  const auto slot =
+      std::min_element(slots_.begin(), slots_.end(), [&](const Slot& left, const Slot& right) {
+        const bool own_left = left.asker == asker, own_right = right.asker == asker;
+        return own_left != own_right ? own_left : left.given < right.given;
+      });
   slot->name.clear();
   slot->given = now;
   return slot->address;

@@ -40,11 +40,12 @@ class Waypoints {
   bool has(const IpAddress& address) const { return index_.contains(address); }
 
   // An address for `name`, asked for by `asker` (the client's resolver). Nothing: all have an open
-  // window for other names, or the asker holds half of them.
+  // window for other names, or the asker holds three quarters of them.
   std::optional<IpAddress> give(std::string_view name, const IpAddress& asker, TimePoint now);
   // Where give() has none and some answer must be made: an address that serves by Host and server
-  // name. Its window closes, so that nobody is taken to the wrong name by it.
-  IpAddress give_shared(TimePoint now);
+  // name. Its window closes, one of the asker's own if it has any, so that nobody is taken to the
+  // wrong name by it.
+  IpAddress give_shared(const IpAddress& asker, TimePoint now);
   // Opens a window at one address; false when it has one for another name. For an address that
   // another machine's DNS server gave.
   bool expect(const IpAddress& address, std::string_view name, const IpAddress& asker,

@@ -178,7 +178,8 @@ bool Chord::may_relay(const wire::NodeContact& sender, const wire::NodeContact& 
 TimePoint Chord::next_deadline() const {
   if (phase_ == Phase::left || phase_ == Phase::idle) return kNever;
   TimePoint next = next_revive_;
-  if (phase_ == Phase::member) next = std::min({next, next_stabilise_, next_finger_});
+  if (phase_ == Phase::member)
+    next = std::min({next, next_stabilise_, next_finger_, predecessor_due()});
   for (const Seed& seed : seeds_) next = std::min(next, seed.next);
   for (const Request& request : requests_) next = std::min(next, request.deadline);
   for (const auto& [nonce, find] : finds_) next = std::min(next, find.deadline);
@@ -207,6 +208,7 @@ void Chord::on_timer(TimePoint now) {
   }
   if (phase_ != Phase::member) return;
   if (next_stabilise_ <= now) stabilise(now);
+  if (predecessor_due() <= now) check_predecessor(now);
   if (next_finger_ <= now) fix_fingers(now);
 }
 

@@ -191,6 +191,8 @@ class Chord {
 
   // stabilising.cc
   void stabilise(TimePoint now);
+  TimePoint predecessor_due() const;
+  void check_predecessor(TimePoint now);
   void check_neighbours(TimePoint now);
   void on_state(const Request& request, const wire::StateBody& state, TimePoint now);
   void on_pong(Request& request, TimePoint now);
@@ -305,7 +307,7 @@ class Chord {
   TimePoint next_stabilise_ = kNever;
   TimePoint next_revive_ = kNever;
   TimePoint neighbours_checked_;
-  TimePoint predecessor_heard_;
+  TimePoint predecessor_heard_, predecessor_asked_;
   std::size_t neighbour_turn_ = 0;
   // The list that the successor last sent, and who that was.
   std::uint64_t list_digest_ = 0;

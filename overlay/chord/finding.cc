@@ -13,7 +13,7 @@ constexpr unsigned kPathFrom = 1, kPathFromJoining = 2;
 constexpr Duration kFreshHop = std::chrono::milliseconds(500);
 // What a hop is taken to cost, beside the way to it, for each halving of what is left of the ring:
 // in milliseconds.
-constexpr double kCostOfBit = 8;
+constexpr double kCostOfBit = 14;
 // Of a member that was not measured.
 constexpr double kUnknownOneWay = 40;
 

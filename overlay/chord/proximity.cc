@@ -5,7 +5,7 @@
 namespace i3 {
 namespace {
 constexpr Duration kFirstTicks = std::chrono::milliseconds(150);
-constexpr unsigned kQuickTicks = 40;
+constexpr unsigned kQuickTicks = 60;
 constexpr Duration kFastestTick = std::chrono::milliseconds(1500);
 constexpr Duration kCalmTick = std::chrono::milliseconds(2500);
 // A finger is measured again after so many ticks at the latest; by then each had its turn.

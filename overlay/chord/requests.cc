@@ -155,7 +155,11 @@ void Chord::run_requests(TimePoint now) {
                              : request.purpose == Purpose::revive ? 1
                                                                   : kStraightTries;
     if (request.tries < most) {
-      if (request.tries == 1 && request.purpose == Purpose::stabilise) check_all_neighbours(now);
+      const RingPeer* predecessor = view_.predecessor();
+      const bool nearest =
+          request.purpose == Purpose::stabilise ||
+          (request.purpose == Purpose::walk && predecessor && predecessor->id == request.to.id);
+      if (request.tries == 1 && nearest) check_all_neighbours(now);
       // The check may have moved the requests.
       send_request(requests_[i], now);
       ++i;
@@ -207,6 +211,7 @@ void Chord::dead(const RingPeer& peer, TimePoint now) {
   if (!view_.remove(peer.id)) return;
   list_digest_ = 0;
   if (neighbour) check_all_neighbours(now);
+  predecessor_asked_ = {};  // the nearest may be another one
   changed(now);
 }
 

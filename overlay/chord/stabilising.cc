@@ -39,14 +39,22 @@ void Chord::stabilise(TimePoint now) {
   check_neighbours(now);
 }
 
-// The nearest predecessor shows that it lives by asking us; only its silence makes us ask. What
-// lies behind it, and the successors further on, have their turns.
+// The nearest predecessor shows that it lives by asking us; only its silence makes us ask.
+TimePoint Chord::predecessor_due() const {
+  if (view_.predecessor() == nullptr) return kNever;
+  return std::max(predecessor_heard_, predecessor_asked_) + settings_.calm_interval * 5 / 4;
+}
+
+void Chord::check_predecessor(TimePoint now) {
+  predecessor_asked_ = now;
+  request(Purpose::walk, *view_.predecessor(), now);
+}
+
+// What lies behind the nearest predecessor, and the successors further on, have their turns.
 void Chord::check_neighbours(TimePoint now) {
   ++neighbour_turn_;
   const auto& predecessors = view_.predecessors();
   const auto& successors = view_.successors();
-  if (!predecessors.empty() && predecessor_heard_ + settings_.calm_interval * 5 / 4 <= now)
-    request(Purpose::walk, predecessors.front(), now);
   const std::size_t slower = interval_ < settings_.calm_interval ? 2 : 1;
   if (neighbour_turn_ % slower != 0) return;
   const std::size_t turn = neighbour_turn_ / slower;
@@ -212,6 +220,7 @@ void Chord::on_leave(const RingPeer& sender, const wire::LeaveBody& body, TimePo
   remember_dead(sender, now);
   peers_.erase(sender.id);
   view_.remove(sender.id);
+  predecessor_asked_ = {};
   list_digest_ = 0;
   output_.count("ring_members_left");
   changed(now);

@@ -2,7 +2,9 @@
 
 #include "overlay/client/holder.hh"
 #include "overlay/client/nat_check.hh"
+#include "overlay/client/near_place.hh"
 #include "overlay/client/placer.hh"
+#include "overlay/client/records.hh"
 #include "overlay/client/sends.hh"
 #include "overlay/client/tracer.hh"
 #include "overlay/wire/insert.hh"
@@ -21,7 +23,10 @@ class Client::State {
         placer(core, entries, cache, observations),
         holder(core, entries, cache, observations),
         nat(core, entries, cache, observations),
-        tracer(core) {
+        tracer(core),
+        near(core, entries, cache),
+        near_place(core, entries, near, placer),
+        records(core, entries, cache) {
     core.also_held = [this](const Endpoint& node) { return holder.own_at(node); };
   }
 
@@ -38,6 +43,9 @@ class Client::State {
   Holder holder;
   NatCheck nat;
   Tracer tracer;
+  NearNodes near;
+  NearPlace near_place;
+  Records records;
 
  private:
   void on_probe_reply(const Endpoint& from, Bytes message, TimePoint now);
@@ -57,6 +65,7 @@ class Client::State {
 
   bool told_ready_ = false;
   std::uint64_t observed_changes_ = 0;
+  std::uint64_t told_moves_ = 0;
   bool settling_ = false;
 };
 
@@ -79,8 +88,15 @@ void Client::State::on_message(const Endpoint& from, Bytes message, TimePoint no
     case Type::probe_reply:
       return on_probe_reply(from, message, now);
     case Type::step_reply:
-      return take<wire::StepReply>(message,
-                                   [&](const auto& m) { return tracer.on_reply(from, m, now); });
+      return take<wire::StepReply>(message, [&](const auto& m) {
+        return tracer.on_reply(from, m, now) || near.on_step_reply(from, m, now);
+      });
+    case Type::record_kept:
+      return take<wire::RecordKept>(message,
+                                    [&](const auto& m) { return records.on_kept(from, m, now); });
+    case Type::records:
+      return take<wire::Records>(message,
+                                 [&](const auto& m) { return records.on_records(from, m, now); });
     case Type::reach_seen:
     case Type::reached:
       return nat.on_message(header->type, message, false, now);
@@ -152,7 +168,11 @@ void Client::State::on_send_answer(const Endpoint& from, wire::Type type, Bytes 
 void Client::State::on_probe_reply(const Endpoint& from, Bytes message, TimePoint now) {
   take<wire::ProbeReply>(message, [&](const wire::ProbeReply& reply) {
     const auto outcome = entries.on_reply(from, message, reply, now);
-    if (outcome == Entries::Outcome::unsolicited) return false;
+    if (outcome == Entries::Outcome::unsolicited) {
+      if (!near.on_probe_reply(from, message, reply, now)) return false;
+      if (near.settled()) entries.offer(near.nearest(), now);
+      return true;
+    }
     if (outcome == Entries::Outcome::refused) return true;
     observations.note(from, reply.observed);
     if (outcome == Entries::Outcome::became_alive) {
@@ -171,11 +191,13 @@ void Client::State::on_placer_answer(const Endpoint& from, wire::Type type, Byte
   if (type == Type::lookup_reply)
     take<wire::LookupReply>(message, [&](const auto& m) {
       return placer.on_lookup_reply(from, m, now) || sends.on_lookup_reply(from, m) ||
-             holder.on_lookup_reply(from, m, now);
+             holder.on_lookup_reply(from, m, now) || near.on_lookup_reply(from, m, now) ||
+             near_place.on_lookup_reply(from, m, now) || records.on_lookup_reply(from, m, now);
     });
   else if (type == Type::challenge)
     take<wire::Challenge>(message, [&](const auto& m) {
-      return placer.on_challenge(from, m, now) || holder.on_challenge(from, m, now);
+      return placer.on_challenge(from, m, now) || holder.on_challenge(from, m, now) ||
+             records.on_challenge(from, m, now);
     });
   else if (type == Type::inserted)
     take<wire::Inserted>(message, [&](const auto& m) {
@@ -187,7 +209,8 @@ void Client::State::on_placer_answer(const Endpoint& from, wire::Type type, Byte
     });
   else
     take<wire::Refused>(message, [&](const auto& m) {
-      return placer.on_refused(from, m, now) || holder.on_refused(from, m, now);
+      return placer.on_refused(from, m, now) || holder.on_refused(from, m, now) ||
+             records.on_refused(from, m, now);
     });
 }
 
@@ -198,6 +221,10 @@ void Client::State::settle(TimePoint now) {
     observed_changes_ = observations.changes();
     nat.changed(now);
     core.events.on_observed_change(now);
+  }
+  if (told_moves_ != placer.moves()) {
+    told_moves_ = placer.moves();
+    core.events.on_private_moved(now);
   }
   for (;;) {
     const auto changes = placer.take_changes();
@@ -221,15 +248,21 @@ Client::Client(const Identity& identity, Random& random, Log& log, ClientOptions
 
 Client::~Client() = default;
 
-//  version 1 | last sequence 8 | nodes
-constexpr std::uint8_t kStateVersion = 1;
+//  version 1 | last sequence 8 | salt of the private prefix 4 | nodes | near nodes
+constexpr std::uint8_t kStateVersion = 2;
 
 bool Client::restore(Bytes state) {
   Reader reader(state);
   if (reader.u8() != kStateVersion) return false;
   const std::uint64_t sequence = reader.u64();
-  state_->cache.restore(reader);
-  if (!reader.ok()) return false;
+  const std::uint32_t salt = reader.u32();
+  NodeCache cache;
+  cache.restore(reader);
+  const auto near = wire::read_contacts(reader, NearNodes::kMaxNodes);
+  if (!reader.complete()) return false;
+  state_->cache = std::move(cache);
+  state_->near.begin_with(near);
+  state_->placer.begin_at(salt);
   state_->placer.stay_above(sequence);
   return true;
 }
@@ -239,7 +272,11 @@ std::vector<std::uint8_t> Client::save() const {
   Writer writer(state);
   writer.u8(kStateVersion);
   writer.u64(state_->placer.last_sequence());
+  writer.u32(state_->placer.private_salt());
   state_->cache.save(writer);
+  std::vector<wire::NodeContact> near;
+  for (const NearNode& node : state_->near.nearest()) near.push_back(node.contact);
+  wire::write_contacts(writer, near);
   assert(writer.ok());
   state.resize(writer.size());
   return state;
@@ -250,6 +287,8 @@ void Client::start(TimePoint now, WallTime wall) {
   state_->entries.start(now);
   state_->placer.start(now);
   state_->holder.start(now);
+  state_->near.start(now);
+  state_->near_place.start(now);
   state_->entries.on_timer(now);
   state_->settle(now);
 }
@@ -262,7 +301,8 @@ void Client::on_message(const Endpoint& from, Bytes message, TimePoint now, Wall
 
 TimePoint Client::next_deadline() const {
   return std::min({state_->entries.deadline(), state_->placer.deadline(), state_->holder.deadline(),
-                   state_->nat.deadline(), state_->tracer.deadline()});
+                   state_->nat.deadline(), state_->tracer.deadline(), state_->near.deadline(),
+                   state_->near_place.deadline(), state_->records.deadline()});
 }
 
 void Client::on_timer(TimePoint now, WallTime wall) {
@@ -272,6 +312,9 @@ void Client::on_timer(TimePoint now, WallTime wall) {
   state_->holder.on_timer(now);
   state_->nat.on_timer(now);
   state_->tracer.on_timer(now);
+  state_->near.on_timer(now);
+  state_->near_place.on_timer(now);
+  state_->records.on_timer(now);
   state_->settle(now);
 }
 
@@ -313,6 +356,10 @@ wire::ReturnPath Client::path(const Id& id) const {
   return state_->placer.path(id);
 }
 
+bool Client::well_placed(const Id& id) const {
+  return state_->placer.well_placed(id);
+}
+
 bool Client::hold(const HeldTrigger& trigger, TimePoint now) {
   if (state_->holder.hold(trigger, now)) return true;
   ++state_->core.counters.no_room;
@@ -327,12 +374,32 @@ std::vector<HeldStatus> Client::held() const {
   return state_->holder.status();
 }
 
+void Client::watch_records(const std::vector<PublicKey>& keys, TimePoint now) {
+  state_->records.watch(keys, now);
+}
+
+void Client::ask_records(const PublicKey& key, TimePoint now) {
+  state_->records.ask(key, now);
+}
+
+void Client::keep_records(const std::vector<KeptRecord>& records, TimePoint now) {
+  state_->records.keep(records, now);
+}
+
+std::size_t Client::nodes_with_record(const PublicKey& key) const {
+  return state_->records.nodes_with(key);
+}
+
 bool Client::ready() const {
   return state_->placer.ready();
 }
 
 std::vector<EntryStatus> Client::nodes() const {
   return state_->entries.status();
+}
+
+std::vector<NearNode> Client::nearest_nodes() const {
+  return state_->near.nearest();
 }
 
 std::vector<wire::NodeContact> Client::known_nodes() const {
@@ -363,6 +430,8 @@ void Client::network_changed(TimePoint now) {
   state_->entries.on_timer(now);
   state_->placer.network_changed(now);
   state_->holder.network_changed(now);
+  state_->near.network_changed(now);
+  state_->near_place.network_changed(now);
   state_->nat.changed(now);
   state_->settle(now);
 }
@@ -443,6 +512,8 @@ void Client::add_entry(EntryNode entry, TimePoint now) {
 
 void Client::stop(TimePoint now) {
   state_->nat.stop();
+  state_->near.stop();
+  state_->near_place.stop();
   state_->entries.stop();
   state_->placer.stop(now);
   state_->holder.stop(now);

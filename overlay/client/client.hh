@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "overlay/base/entry_node.hh"
+#include "overlay/base/key_record.hh"
 #include "overlay/base/keys.hh"
 #include "overlay/base/log.hh"
 #include "overlay/base/time.hh"
@@ -31,6 +32,7 @@ struct ClientOptions {
   std::size_t spare_private = 4;
   std::uint32_t public_rate_pps = 1'000;  // what the nodes let through to a public trigger
   std::size_t replicas = 2;               // nodes besides the owner that keep each trigger
+  bool near_nodes = true;  // looks for near nodes, begins at them and keeps private triggers there
 
   static constexpr std::size_t kMaxEntries = 32;
 };
@@ -71,6 +73,9 @@ class ClientEvents {
   virtual void on_no_label(const Endpoint& node, wire::Label label, TimePoint now) = 0;
   // The path of a trigger (not of a spare) changed, was lost or came back: see path().
   virtual void on_trigger(const Id& id, TimePoint now) = 0;
+  // Private triggers live under another prefix from now on, at a nearer node: those of the old one
+  // (see well_placed) are to be replaced and released.
+  virtual void on_private_moved(TimePoint) {}
   // Whether at least one public trigger stands; called on changes only.
   virtual void on_ready(bool ready, TimePoint now) = 0;
   // A second socket, for finding out what the NAT does: opened anew each time, at a port of the
@@ -82,6 +87,8 @@ class ClientEvents {
   virtual void on_nat(TimePoint) {}
   // A node sees this host at another address than before.
   virtual void on_observed_change(TimePoint) {}
+  // What that key said of itself, as nodes have it; all valid, and not empty.
+  virtual void on_records(const PublicKey&, const std::vector<KeyRecord>&, TimePoint) {}
   // Where a node saw a new binding, just now: an answer to sample_port.
   virtual void on_port_sample(const Endpoint&, TimePoint) {}
 };
@@ -95,6 +102,13 @@ struct EntryStatus {
   Duration rtt{};                    // smoothed; zero before the first answer
   std::optional<Endpoint> observed;  // our address as it saw us
   std::string trouble;               // empty: none; else why it is not used
+};
+
+// A node of the ring and how far it is: the shortest of a few round trips.
+struct NearNode {
+  wire::NodeContact contact;
+  Endpoint address;
+  Duration rtt{};
 };
 
 // For `i3-ctl triggers`.
@@ -132,6 +146,12 @@ struct TraceHop {
   std::size_t matches = 0;  // triggers there that the ID matches
 };
 using TraceDone = std::function<void(const std::vector<TraceHop>& hops)>;
+
+// What a host believes of a key, and whether somebody here asked for it to be told to the overlay.
+struct KeptRecord {
+  KeyRecord record;
+  bool publish = false;
+};
 
 // Every drop has a counter of its name.
 struct ClientCounters {
@@ -198,6 +218,7 @@ class Client final : public OverlayAccess {
   void release(const Id& id, TimePoint now) override;
   // Where the trigger stands now; no nodes if it does not.
   wire::ReturnPath path(const Id& id) const override;
+  bool well_placed(const Id& id) const override;
 
   // Keeps a trigger beside the host's own addresses until let_go: a place in a group, or an ID that
   // leads to others. Replaces what is held of the same ID and owner. False beyond kMaxHeld.
@@ -205,8 +226,17 @@ class Client final : public OverlayAccess {
   void let_go(const Id& id, const PublicKey& owner, TimePoint now);
   std::vector<HeldStatus> held() const;
 
+  // What keys say of themselves is asked of nodes for these keys from now on, and what the host
+  // believes of that is left there (client/records.hh). on_records tells.
+  void watch_records(const std::vector<PublicKey>& keys, TimePoint now);
+  void ask_records(const PublicKey& key, TimePoint now);
+  void keep_records(const std::vector<KeptRecord>& records, TimePoint now);
+  std::size_t nodes_with_record(const PublicKey& key) const;
+
   bool ready() const override;  // at least one public trigger stands
   std::vector<EntryStatus> nodes() const;
+  // The nearest nodes that it found, nearest first; at most 16.
+  std::vector<NearNode> nearest_nodes() const;
   // Nodes that it has heard of, at most 64.
   std::vector<wire::NodeContact> known_nodes() const;
   std::vector<TriggerStatus> triggers(TimePoint now) const;

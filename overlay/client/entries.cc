@@ -2,6 +2,26 @@
 
 namespace i3::client {
 
+std::string unfit(Core& core, const std::optional<PublicKey>& key, Bytes message,
+                  const wire::ProbeReply& reply, TimePoint now) {
+  if (key && reply.contact.key != *key) {
+    ++core.counters.wrong_key;
+    return "has another key: " + reply.contact.key.text();
+  }
+  if (!wire::ProbeReply::valid_signature(message, reply.contact.key)) {
+    ++core.counters.bad_signature;
+    return "its signature does not hold";
+  }
+  const auto& operator_key = core.options.operator_key;
+  if (operator_key &&
+      !(reply.membership &&
+        reply.membership->valid(*operator_key, reply.contact.key, core.wall(now)))) {
+    ++core.counters.wrong_key;
+    return "shows no membership of the operator's ring";
+  }
+  return {};
+}
+
 void Entries::set(std::vector<EntryNode> entries, TimePoint now) {
   std::vector<Node> kept;
   for (Node& node : nodes_)
@@ -25,6 +45,27 @@ void Entries::add(const EntryNode& entry, TimePoint now) {
   node.entry = entry;
   node.next = now;
   nodes_.push_back(std::move(node));
+}
+
+void Entries::offer(const std::vector<NearNode>& near, TimePoint now) {
+  const auto lost = [](const Node& node) { return node.near && node.lost >= kLostIsDead; };
+  if (!started_ || (now < near_until_ && std::none_of(nodes_.begin(), nodes_.end(), lost))) return;
+  near_until_ = now + kNearStay;
+  const auto wanted = std::span(near).first(std::min(near.size(), kMaxNear));
+  std::erase_if(nodes_, [&](const Node& node) {
+    return node.near && std::none_of(wanted.begin(), wanted.end(), [&](const NearNode& one) {
+             return one.address == node.entry.address;
+           });
+  });
+  for (const NearNode& one : wanted) {
+    if (known(one.address)) continue;
+    Node node;
+    node.entry = {one.address, one.contact.key};
+    node.configured = false;
+    node.near = true;
+    node.next = now;
+    nodes_.push_back(std::move(node));
+  }
 }
 
 void Entries::start(TimePoint now) {
@@ -72,27 +113,6 @@ void Entries::probe(Node& node, TimePoint now) {
   core_.send(node.entry.address, wire::Probe{nonce});
 }
 
-// Why the answer makes the node unfit; empty if it does not.
-std::string Entries::wrong(const Node& node, Bytes message, const wire::ProbeReply& reply,
-                           TimePoint now) {
-  if (node.entry.key && reply.contact.key != *node.entry.key) {
-    ++core_.counters.wrong_key;
-    return "has another key: " + reply.contact.key.text();
-  }
-  if (!wire::ProbeReply::valid_signature(message, reply.contact.key)) {
-    ++core_.counters.bad_signature;
-    return "its signature does not hold";
-  }
-  const auto& operator_key = core_.options.operator_key;
-  if (operator_key &&
-      !(reply.membership &&
-        reply.membership->valid(*operator_key, reply.contact.key, core_.wall(now)))) {
-    ++core_.counters.wrong_key;
-    return "shows no membership of the operator's ring";
-  }
-  return {};
-}
-
 void Entries::refuse(Node& node, std::string why, TimePoint now) {
   if (node.trouble != why)
     core_.log.error("entry_node_refused", {{"address", node.entry.address.text()}, {"why", why}});
@@ -110,7 +130,7 @@ Entries::Outcome Entries::on_reply(const Endpoint& from, Bytes message,
                              [&](const Sent& s) { return s.nonce != 0 && s.nonce == reply.nonce; });
     if (sent == node.sent.end()) return Outcome::unsolicited;
     sent->nonce = 0;
-    if (std::string why = wrong(node, message, reply, now); !why.empty()) {
+    if (std::string why = unfit(core_, node.entry.key, message, reply, now); !why.empty()) {
       refuse(node, std::move(why), now);
       return Outcome::refused;
     }
@@ -127,7 +147,8 @@ Entries::Outcome Entries::on_reply(const Endpoint& from, Bytes message,
     node.alive = true;
     core_.log.info("entry_node_alive",
                    {{"address", from.text()}, {"key", reply.contact.key.text()}});
-    if (node.configured) std::erase_if(nodes_, [](const Node& n) { return !n.configured; });
+    if (node.configured)
+      std::erase_if(nodes_, [](const Node& n) { return !n.configured && !n.near; });
     return Outcome::became_alive;
   }
   return Outcome::unsolicited;
@@ -146,7 +167,7 @@ void Entries::fall_back(TimePoint now) {
   std::size_t learnt = 0;
   for (const Node& node : nodes_) {
     if (node.configured && (node.alive || (node.lost < 2 && node.trouble.empty()))) return;
-    if (!node.configured) ++learnt;
+    if (!node.configured && !node.near) ++learnt;
   }
   for (; learnt < kMaxLearnt; ++learnt) {
     auto contact = cache_.next([&](const wire::NodeContact& candidate) {
@@ -179,11 +200,11 @@ TimePoint Entries::deadline() const {
   return first;
 }
 
-std::optional<Endpoint> Entries::best(const std::optional<Endpoint>& avoid) const {
+std::optional<Endpoint> Entries::pick(const std::optional<Endpoint>& avoid, bool configured) const {
   const Node* best = nullptr;
   const Node* avoided = nullptr;
   for (const Node& node : nodes_) {
-    if (!node.alive) continue;
+    if (!node.alive || (configured && !node.configured)) continue;
     if (avoid && node.entry.address == *avoid)
       avoided = &node;
     else if (!best || std::pair(node.suspected, node.rtt) < std::pair(best->suspected, best->rtt))
@@ -192,6 +213,15 @@ std::optional<Endpoint> Entries::best(const std::optional<Endpoint>& avoid) cons
   if (!best) best = avoided;
   if (!best) return std::nullopt;
   return best->entry.address;
+}
+
+std::optional<Endpoint> Entries::best(const std::optional<Endpoint>& avoid) const {
+  return pick(avoid, false);
+}
+
+std::optional<Endpoint> Entries::trusted(const std::optional<Endpoint>& avoid) const {
+  const auto configured = pick(avoid, true);
+  return configured && configured != avoid ? configured : pick(avoid, false);
 }
 
 bool Entries::known(const Endpoint& address) const {

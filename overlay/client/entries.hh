@@ -6,12 +6,20 @@
 
 namespace i3::client {
 
+// Why an answer to a probe makes its node unfit for us, where it should have that key; empty if it
+// does not.
+std::string unfit(Core& core, const std::optional<PublicKey>& key, Bytes message,
+                  const wire::ProbeReply& reply, TimePoint now);
+
 // Every node is probed for ever: at once, then 200 ms, 400 ms ... 5 s after a lost probe, and every
-// 15 s while it answers. It is alive from its first good answer to three lost probes. While no
+// 15 s while it answers. It is alive from its first good answer to three lost probes. Near nodes of
+// the ring are offered beside the configured ones, and used where they are nearer. While no
 // configured node is alive, a few nodes of the cache are probed and used as well.
 class Entries {
  public:
   static constexpr std::size_t kMaxLearnt = 4;
+  static constexpr std::size_t kMaxNear = 2;
+  static constexpr Duration kNearStay = std::chrono::seconds(60);
   static constexpr unsigned kLostIsDead = 3;
   static constexpr unsigned kLostIsDropped = 6;  // a learnt node: another one gets its place
   static constexpr Duration kReprobe = std::chrono::seconds(15);
@@ -20,6 +28,8 @@ class Entries {
 
   void set(std::vector<EntryNode> entries, TimePoint now);
   void add(const EntryNode& entry, TimePoint now);
+  // The nearest nodes, instead of those offered before: those stay for a while as they live.
+  void offer(const std::vector<NearNode>& near, TimePoint now);
   void start(TimePoint now);
   void stop() { started_ = false; }
   void probe_all(TimePoint now);
@@ -35,6 +45,9 @@ class Entries {
 
   // The live node with the shortest round trip, another one than `avoid` if possible.
   std::optional<Endpoint> best(const std::optional<Endpoint>& avoid = std::nullopt) const;
+  // The same among those of the settings as long as one of them lives: whom to ask for the places
+  // of our own triggers, for a node that is only near may name whom it likes.
+  std::optional<Endpoint> trusted(const std::optional<Endpoint>& avoid = std::nullopt) const;
   bool known(const Endpoint& address) const;
   std::vector<EntryStatus> status() const;
 
@@ -46,6 +59,7 @@ class Entries {
   struct Node {
     EntryNode entry;
     bool configured = true;
+    bool near = false;  // offered; not configured
     bool alive = false;
     bool suspected = false;
     std::optional<wire::NodeContact> contact;
@@ -60,13 +74,14 @@ class Entries {
   void probe(Node& node, TimePoint now);
   void refuse(Node& node, std::string why, TimePoint now);
   void fall_back(TimePoint now);
+  std::optional<Endpoint> pick(const std::optional<Endpoint>& avoid, bool configured) const;
   bool any_configured_alive() const;
-  std::string wrong(const Node& node, Bytes message, const wire::ProbeReply& reply, TimePoint now);
 
   Core& core_;
   NodeCache& cache_;
-  std::vector<Node> nodes_;  // at most kMaxEntries and kMaxLearnt
+  std::vector<Node> nodes_;  // at most kMaxEntries, kMaxLearnt and kMaxNear
   bool started_ = false;
+  TimePoint near_until_{};
 };
 
 }  // namespace i3::client

@@ -11,6 +11,16 @@ void Finder::begin(TimePoint now) {
   lookup_->next = now;
 }
 
+void Finder::aim(RingId position) {
+  position_ = position;
+  target_.reset();
+  contacts_.clear();
+  last_silent_.reset();
+  failures_ = silences_ = redirects_ = rechecks_ = 0;
+  trouble_.clear();
+  stop();
+}
+
 void Finder::look_up(TimePoint now) {
   target_.reset();
   begin(now);
@@ -105,7 +115,7 @@ void Finder::ask(TimePoint now, const Entries& entries) {
   // After two losses another entry node is asked; never first the one that just fell silent.
   auto avoid = last_silent_;
   if (lookup.tries >= 2 && !lookup.asked.empty()) avoid = lookup.asked.back();
-  const auto entry = entries.best(avoid);
+  const auto entry = entries.trusted(avoid);
   lookup.tries = std::min(lookup.tries + 1, 32u);
   lookup.next = now + backoff(core_.random, lookup.tries);
   if (!entry) {

@@ -28,6 +28,8 @@ class Finder {
   const std::optional<Target>& target() const { return target_; }
   const std::string& trouble() const { return trouble_; }
 
+  // Is to find another position from now on, and does nothing until it is told to.
+  void aim(RingId position);
   // Gives the target up and looks up at once.
   void look_up(TimePoint now);
   // Gives the target up, and looks up after a pause that grows with every failure in a row.

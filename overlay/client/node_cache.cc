@@ -24,7 +24,7 @@ void NodeCache::save(Writer& writer) const {
 
 void NodeCache::restore(Reader& reader) {
   const auto contacts = wire::read_contacts(reader, kMaxNodes);
-  if (!reader.complete()) return reader.fail();
+  if (!reader.ok()) return;
   nodes_.assign(contacts.begin(), contacts.end());
 }
 

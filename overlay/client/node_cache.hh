@@ -24,7 +24,7 @@ class NodeCache {
 
   // count 1 | contacts, newest first
   void save(Writer& writer) const;
-  // Fails the reader, and takes nothing, for anything else.
+  // Takes nothing where it fails the reader.
   void restore(Reader& reader);
 
  private:

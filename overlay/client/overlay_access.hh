@@ -31,6 +31,9 @@ class OverlayAccess {
   virtual Id take_private(TimePoint now) = 0;
   virtual void release(const Id& id, TimePoint now) = 0;
   virtual wire::ReturnPath path(const Id& id) const = 0;
+  // False for a private trigger that take_private would not give any more: it stands where it does
+  // until it is released, but new ones are nearer.
+  virtual bool well_placed(const Id&) const { return true; }
 
   virtual bool ready() const = 0;
   virtual std::string trouble() const = 0;

@@ -12,7 +12,8 @@ Placer::Placer(Core& core, Entries& entries, NodeCache& cache, Observations& obs
   std::uint32_t salt = core.random.u32();
   while (std::count(std::begin(kPublicSalts), std::end(kPublicSalts), salt))
     salt = core.random.u32();
-  homes_.emplace_back(core, cache, salt, owner_prefix(key, salt));
+  for (int i = 0; i < 2; ++i) homes_.emplace_back(core, cache, salt, owner_prefix(key, salt));
+  homes_.back().in_use = false;
   for (std::size_t i = 0; i < kPrivateHome; ++i) add(homes_[i].prefix, Use::public_id, i);
 }
 
@@ -31,6 +32,7 @@ void Placer::erase(const Id& id) {
     if (placement.queued)
       std::erase(homes_[found->second.home].post(placement.at.address)->queue, id);
   spares_.erase(id);
+  next_spares_.erase(id);
   triggers_.erase(found);
 }
 
@@ -50,15 +52,15 @@ std::vector<Id> Placer::take_changes() {
 // Keeps enough spares ahead of need.
 void Placer::top_up(TimePoint now) {
   while (spares_.size() < core_.options.spare_private && triggers_.size() < Client::kMaxTriggers) {
-    const Id id = fresh_private();
+    const Id id = fresh_private(private_);
     spares_.insert(id);
-    add(id, Use::spare, kPrivateHome);
+    add(id, Use::spare, private_);
   }
   run(now);
 }
 
-Id Placer::fresh_private() {
-  Id id = homes_[kPrivateHome].prefix;
+Id Placer::fresh_private(std::size_t home) {
+  Id id = homes_[home].prefix;
   do core_.random.fill(MutBytes(id.bytes).subspan(16));
   while (triggers_.contains(id));
   return id;
@@ -66,7 +68,8 @@ Id Placer::fresh_private() {
 
 void Placer::start(TimePoint now) {
   started_ = true;
-  for (Home& home : homes_) home.finder.look_up(now);
+  for (Home& home : homes_)
+    if (home.in_use) home.finder.look_up(now);
   top_up(now);
 }
 
@@ -77,8 +80,8 @@ Id Placer::take(TimePoint now) {
   }
   Id id;
   if (spares_.empty()) {
-    id = fresh_private();
-    add(id, Use::peer, kPrivateHome);
+    id = fresh_private(private_);
+    add(id, Use::peer, private_);
   } else {
     // One that stands in as many places as possible.
     const auto best =
@@ -95,7 +98,7 @@ Id Placer::take(TimePoint now) {
 
 void Placer::release(const Id& id, TimePoint now) {
   const auto found = triggers_.find(id);
-  if (found == triggers_.end() || found->second.home != kPrivateHome) return;
+  if (found == triggers_.end() || found->second.home < kPrivateHome) return;
   Trigger& trigger = found->second;
   if (trigger.leaving()) return;
   trigger.use = Use::leaving;
@@ -108,6 +111,7 @@ void Placer::release(const Id& id, TimePoint now) {
 void Placer::network_changed(TimePoint now) {
   if (!started_ || stopping_) return;
   for (std::size_t i = 0; i < homes_.size(); ++i) {
+    if (!homes_[i].in_use) continue;
     homes_[i].proofs.clear();
     homes_[i].finder.hurry(now);
     arrange(i, now);
@@ -122,7 +126,7 @@ void Placer::network_changed(TimePoint now) {
 
 void Placer::verify(TimePoint now) {
   if (!started_ || stopping_) return;
-  const Post* post = homes_[kPrivateHome].owner();
+  const Post* post = homes_[private_].owner();
   keeper_.hurry(now, post ? std::optional(post->at.address) : std::nullopt);
 }
 
@@ -137,6 +141,8 @@ void Placer::stop(TimePoint now) {
   if (!started_) return triggers_.clear();
   stop_by_ = now + kStopWithin;
   spares_.clear();
+  next_spares_.clear();
+  moving_ = Moving::no;
   for (Home& home : homes_) home.finder.stop();
   keeper_.clear();
   std::vector<Id> nowhere;

@@ -53,6 +53,7 @@ struct Post {
   Target at;
   Role role{};
   bool owns_by_its_word = false;  // it named its replicas, as only the owner does
+  unsigned confirmations = 0;     // how often it was asked to: some rings keep no replicas
   std::deque<Id> queue;           // triggers that wait for an operation there
   std::size_t in_flight = 0;
   // Nodes bound the signatures they check for one address; what goes beyond stays unanswered.
@@ -75,8 +76,9 @@ class Placer {
   static constexpr unsigned kTries = 4;          // of one message before its node counts as silent
   static constexpr unsigned kMaxChallenges = 4;  // for one operation
   static constexpr unsigned kMaxStale = 64;      // for one operation
-  static constexpr std::size_t kWindow = 16;     // operations of one prefix at one node at a time
-  static constexpr std::size_t kMaxPosts = 8;    // of one prefix, former ones included
+  static constexpr unsigned kMaxConfirmations = 6;  // of one owner; they take some two minutes
+  static constexpr std::size_t kWindow = 16;   // operations of one prefix at one node at a time
+  static constexpr std::size_t kMaxPosts = 8;  // of one prefix, former ones included
   static constexpr Duration kPause = std::chrono::milliseconds(20);
   static constexpr Duration kCookieLifetime = std::chrono::seconds(55);
   static constexpr Duration kHeldRecently = std::chrono::seconds(60);
@@ -84,12 +86,34 @@ class Placer {
   static constexpr Duration kFirstQuotaPause = std::chrono::seconds(5);
   static constexpr Duration kLastQuotaPause = std::chrono::seconds(60);
   static constexpr Duration kFirstReplicaPause = std::chrono::seconds(1);
+  static constexpr Duration kMoveWithin = std::chrono::seconds(20);
 
   Placer(Core& core, Entries& entries, NodeCache& cache, Observations& observations);
 
+  // The salt of the private prefix, as an earlier run had it. Before start().
+  void begin_at(std::uint32_t private_salt);
+  std::uint32_t private_salt() const { return homes_[private_].salt; }
   void start(TimePoint now);
   Id take(TimePoint now);
   void release(const Id& id, TimePoint now);
+
+  // placer_moving.cc. Makes triggers ready under another private prefix; they are given out once
+  // they stand at that node. False while triggers of an earlier prefix are left.
+  bool move_private(std::uint32_t salt, const PublicKey& node, TimePoint now);
+  enum class Moving { no, yes, failed };
+  Moving moving() const { return moving_; }
+  // Prefixes came into use so often, the first one not counted.
+  std::uint64_t moves() const { return moves_; }
+  bool well_placed(const Id& id) const {
+    const auto found = triggers_.find(id);
+    return found != triggers_.end() && found->second.home == private_;
+  }
+  // The node that keeps private triggers.
+  std::optional<wire::NodeContact> private_owner() const {
+    const auto& target = homes_[private_].finder.target();
+    return target ? std::optional(target->contact) : std::nullopt;
+  }
+
   void network_changed(TimePoint now);
   // Something may be wrong between us and the nodes: asks one of them whether it still holds what
   // is ours, as a refresh does, and all of them if it sees us elsewhere. At most every 3 seconds.
@@ -135,6 +159,7 @@ class Placer {
     std::uint32_t salt;
     Id prefix;
     Finder finder;
+    bool in_use = true;
     std::vector<Post> posts;                  // the owner, its replicas, then former ones
     std::vector<Proof> proofs;                // at most kMaxProofs
     std::vector<wire::NodeContact> replicas;  // as the ring or the owner named them
@@ -149,6 +174,7 @@ class Placer {
     }
   };
   static constexpr std::size_t kMaxProofs = 6;
+  // The first of two private ones: one in use, one that triggers move to or from.
   static constexpr std::size_t kPrivateHome = std::size(kPublicSalts);
 
   struct Operation {
@@ -169,10 +195,18 @@ class Placer {
 
   Trigger& add(const Id& id, TriggerStatus::Use use, std::size_t home);
   void top_up(TimePoint now);
-  Id fresh_private();
+  Id fresh_private(std::size_t home);
   void changed(const Id& id, const Trigger& trigger);
   void path_changed(std::size_t home);  // of all its triggers that stand
   void erase(const Id& id);
+
+  // placer_moving.cc
+  std::size_t other_private() const { return 2 * kPrivateHome + 1 - private_; }
+  bool holds_any(std::size_t home) const;
+  void let_go(const std::set<Id>& ids);
+  void end_move(Moving how, TimePoint now);
+  void go_on_moving(TimePoint now);
+  void clear_unused();
 
   // placer_posts.cc: which nodes
   void arrange(std::size_t home, TimePoint now);
@@ -216,9 +250,15 @@ class Placer {
   NodeCache& cache_;
   Observations& observations_;
   Keeper keeper_;
-  std::deque<Home> homes_;  // the public ones, then the private one
+  std::deque<Home> homes_;              // the public ones, then the private ones
+  std::size_t private_ = kPrivateHome;  // the one in use
   std::map<Id, Trigger> triggers_;
-  std::set<Id> spares_;  // of triggers_
+  std::set<Id> spares_;       // of triggers_
+  std::set<Id> next_spares_;  // the same under the prefix that is made ready
+  Moving moving_ = Moving::no;
+  PublicKey moving_to_;
+  TimePoint move_by_ = kNever;
+  std::uint64_t moves_ = 0;
   Operations operations_;
   std::vector<Id> changes_;
   std::uint64_t last_sequence_ = 0;

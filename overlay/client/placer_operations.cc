@@ -100,7 +100,7 @@ void Placer::transmit(std::uint64_t nonce, Operation& operation, TimePoint now) 
   insert.salt = homes_[operation.home].salt;
   insert.sequence = operation.sequence;
   insert.lifetime_ms = core_.options.lifetime_ms;
-  if (operation.home != kPrivateHome) insert.rate_pps = core_.options.public_rate_pps;
+  if (operation.home < kPrivateHome) insert.rate_pps = core_.options.public_rate_pps;
   ++(operation.remove ? core_.counters.removals : core_.counters.inserts);
   if (!operation.proof) {
     core_.send(operation.at.address, insert);
@@ -359,6 +359,8 @@ void Placer::on_timer(TimePoint now) {
     unanswered(found, now);
   }
   drop_former(now);
+  go_on_moving(now);
+  clear_unused();
   for (Home& home : homes_) {
     home.finder.on_timer(now, entries_);
     for (Post& post : home.posts) {
@@ -370,7 +372,7 @@ void Placer::on_timer(TimePoint now) {
 }
 
 TimePoint Placer::deadline() const {
-  TimePoint first = std::min(keeper_.deadline(), stop_by_);
+  TimePoint first = std::min({keeper_.deadline(), stop_by_, move_by_});
   if (!started_ || stopped()) return kNever;
   for (const Home& home : homes_) {
     first = std::min(first, home.finder.deadline());

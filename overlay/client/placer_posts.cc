@@ -54,6 +54,7 @@ void Placer::arrange(std::size_t index, TimePoint now) {
     to->role = role;
     to->until = kNever;
     to->owns_by_its_word = false;
+    to->confirmations = 0;
     want_all(index, *to);
   }
   while (home.posts.size() > kMaxPosts) drop_post(index, home.posts.size() - 1);
@@ -78,6 +79,7 @@ void Placer::confirm_owner(std::size_t index, TimePoint now) {
     if (trigger.home == index && placement && placement->stands) standing = &id;
   }
   if (!standing || owner.owns_by_its_word) return;
+  if (owner.confirmations++ >= kMaxConfirmations) return;
   home.finder.recheck_soon(now);
   want_all(index, owner);
 }

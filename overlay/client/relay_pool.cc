@@ -98,28 +98,25 @@ void RelayPool::choose(const std::vector<wire::NodeContact>& contacts, TimePoint
     return;
   }
   const std::size_t which = usable[random_.below(usable.size())];
-  Prepared one;
-  one.relay.node = contacts[which];
-  one.relay.owner = Identity::generate(random_);
-  one.relay.salt = random_.u32();
-  one.begin = contacts[(which + count - 1) % count].ring_id();
-  one.end = contacts[which].ring_id();
-  one.until = now + kFreshFor;
-  at_work_.push_back(std::move(one));
+  Relay relay;
+  relay.node = contacts[which];
+  relay.owner = Identity::generate(random_);
+  const PrefixSearch part(contacts[(which + count - 1) % count].ring_id(),
+                          contacts[which].ring_id(), random_.u32());
+  at_work_.push_back({std::move(relay), part, now + kFreshFor});
 }
 
 void RelayPool::search(TimePoint now) {
   if (at_work_.empty()) return;
   Prepared& one = at_work_.front();
-  for (unsigned i = 0; i < kSlice; ++i) {
-    ++one.relay.salt;
-    if (!one.owns(one.relay.position())) continue;
+  if (one.part.turn(one.relay.owner->key())) {
+    one.relay.salt = one.part.salt();
     ready_.push_back(std::move(one));
     at_work_.erase(at_work_.begin());
     ++counters_.ready;
     return;
   }
-  if (++one.slices < kMaxSlices) return;
+  if (!one.part.exhausted()) return;
   ++counters_.too_small;
   at_work_.erase(at_work_.begin());
   next_ = now + kPause;

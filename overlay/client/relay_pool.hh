@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "overlay/client/prefix_search.hh"
 #include "overlay/client/relayed_client.hh"
 
 namespace i3 {
@@ -43,8 +44,6 @@ class RelayPool {
   static constexpr Duration kFreshFor = std::chrono::minutes(10);
   static constexpr Duration kAnswerWithin = std::chrono::seconds(1);
   static constexpr Duration kPause = std::chrono::milliseconds(200);  // while no entry node lives
-  static constexpr unsigned kSlice = 2048;                            // hashes a turn
-  static constexpr unsigned kMaxSlices = 1024;  // for one node: enough for two million
 
   RelayPool(Random& random, RelayPoolWorld world) : random_(random), world_(std::move(world)) {}
 
@@ -70,14 +69,13 @@ class RelayPool {
     Endpoint from;
     TimePoint until;
   };
-  // A node, and where its part of the ring begins: it owns (begin, own place].
+  // A node, and its part of the ring.
   struct Prepared {
     Relay relay;
-    RingId begin, end;
+    PrefixSearch part;
     TimePoint until;
-    unsigned slices = 0;
 
-    bool owns(RingId position) const { return position.in_half_open(begin, end); }
+    bool owns(RingId position) const { return part.covers(position); }
   };
 
   void ask(TimePoint now);

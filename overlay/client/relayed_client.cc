@@ -187,6 +187,13 @@ void RelayedClient::network_changed(TimePoint now) {
   if (step_ == Step::asking || step_ == Step::proving || step_ == Step::standing) ask(now);
 }
 
+void RelayedClient::verify(TimePoint now) {
+  const bool asked = verified_ != TimePoint{} && now < verified_ + kVerifyApart;
+  if (step_ != Step::standing || nonce_ != 0 || asked) return;
+  verified_ = now;
+  refresh(now);
+}
+
 void RelayedClient::set_families(bool have_v4, bool have_v6) {
   options_.have_v4 = have_v4;
   options_.have_v6 = have_v6;

@@ -141,6 +141,7 @@ std::string metrics_text(const NodeDriver& driver) {
   text.gauge("ready", "1 where the node is a member that others reach")
       .sample(core.ready() ? 1 : 0);
   text.gauge("triggers", "Triggers stored here").sample(core.triggers().size());
+  text.gauge("records", "Records of keys kept here").sample(core.records().size());
   if (core.chord()) {
     const RingView& view = core.chord()->view();
     text.gauge("ring_successors", "Successors known").sample(view.successors().size());

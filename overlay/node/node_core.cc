@@ -11,6 +11,7 @@ NodeCore::NodeCore(NodeCoreSettings settings, const Identity& identity, Random& 
       io_(io),
       triggers_(settings_.triggers, random),
       admission_(triggers_, random),
+      records_(settings_.records),
       link_(identity, settings_.operator_key, settings_.membership),
       returns_(random, settings_.most_returns),
       passages_(random, settings_.most_passages),
@@ -83,6 +84,12 @@ NodeCore::Verdict NodeCore::on_datagram(const Endpoint& from, Bytes message, Tim
       break;
     case wire::Type::step:
       on_step(from, message, now);
+      break;
+    case wire::Type::record_put:
+      on_record_put(from, message, now);
+      break;
+    case wire::Type::record_ask:
+      on_record_ask(from, message, now);
       break;
     case wire::Type::ring:
       on_ring(from, message, now, wall);
@@ -227,12 +234,13 @@ void NodeCore::probe(const Endpoint& to, std::uint64_t nonce) {
 }
 
 TimePoint NodeCore::next_deadline() const {
-  TimePoint next = std::min(learn_next_, triggers_.next_deadline());
+  const TimePoint next = std::min({learn_next_, triggers_.next_deadline(), records_.next_expiry()});
   return chord_ ? std::min(next, chord_->next_deadline()) : next;
 }
 
 void NodeCore::on_timer(TimePoint now, WallTime) {
   triggers_.expire(now);
+  records_.expire(now);
   if (learn_next_ <= now) learn_address(now);
   if (!chord_) return;
   chord_->on_timer(now);

@@ -11,6 +11,7 @@
 #include "overlay/node/ring_link.hh"
 #include "overlay/node/source_limits.hh"
 #include "overlay/triggers/admission.hh"
+#include "overlay/triggers/record_table.hh"
 #include "overlay/wire/host_messages.hh"
 #include "overlay/wire/reach.hh"
 
@@ -27,6 +28,7 @@ struct NodeCoreSettings {
   std::vector<ChordSeed> join;
   ChordSettings chord;
   TriggerLimits triggers;
+  RecordTable::Limits records;
   SourceLimitSettings sources;
   std::size_t most_returns = 65'536;
   std::size_t most_passages = 65'536;
@@ -89,6 +91,7 @@ class NodeCore final : private ChordOutput {
   // Why a learned address was refused; empty if none was.
   const std::string& address_problem() const { return address_problem_; }
   const TriggerTable& triggers() const { return triggers_; }
+  const RecordTable& records() const { return records_; }
   // See TriggerTable::unlimited.
   std::optional<Endpoint> unlimited(wire::Label label, TimePoint now) const {
     return triggers_.unlimited(label, now);
@@ -160,6 +163,11 @@ class NodeCore final : private ChordOutput {
   bool valid_reach_cookie(const wire::Reach& reach, TimePoint now) const;
   wire::ReachSeen seen(const wire::Reach& reach, const Endpoint& from, TimePoint now) const;
 
+  // record_requests.cc
+  void on_record_put(const Endpoint& from, Bytes message, TimePoint now);
+  void on_record_ask(const Endpoint& from, Bytes message, TimePoint now);
+  bool holds_records_of(const PublicKey& key) const;
+
   // id_packets.cc
   void on_host_packet(const Endpoint& from, Bytes message, TimePoint now);
   void on_forward(const wire::NodeContact& sender, Bytes body, std::size_t size, TimePoint now);
@@ -185,6 +193,7 @@ class NodeCore final : private ChordOutput {
   std::unique_ptr<Chord> chord_;
   TriggerTable triggers_;
   Admission admission_;
+  RecordTable records_;
   RingLink link_;
   ReturnTable returns_;
   Passages passages_;

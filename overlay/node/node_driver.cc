@@ -18,6 +18,12 @@ bool changes_triggers(Bytes message) {
   return header && header->type == wire::Type::insert;
 }
 
+// An answer that only who showed a cookie or a token from there gets.
+bool shows_proof(Bytes message) {
+  const auto header = wire::Header::parse(message);
+  return header && (header->type == wire::Type::inserted || header->type == wire::Type::refreshed);
+}
+
 }  // namespace
 
 NodeDriver::Port::Port(boost::asio::io_context& context, OwnedFd fd, bool second)
@@ -133,7 +139,10 @@ NodeDriver::Port* NodeDriver::port_for(const IpAddress& address) {
 
 void NodeDriver::send(const Endpoint& to, Bytes message) {
   if (door_ && door_->take(to, message)) return;
-  if (Port* port = port_for(to.address)) port->socket.send(to, message, false);
+  Port* port = port_for(to.address);
+  if (port == nullptr) return;
+  if (port == current_ && shows_proof(message)) port->socket.vouch();
+  port->socket.send(to, message, false);
 }
 
 void NodeDriver::wait(Port& port) {
@@ -158,6 +167,7 @@ void NodeDriver::receive(Port& port) {
   current_ = &port;
   for (const UdpSocket::Datagram& datagram : batch) core_.prefetch(datagram.bytes);
   for (const UdpSocket::Datagram& datagram : batch) {
+    port.socket.answering(&datagram);
     const auto verdict = core_.on_datagram(datagram.from, datagram.bytes, now, wall);
     if (leases_ && changes_triggers(datagram.bytes)) leases_->hurry(now);
     if (!verdict.forward || (door_ && door_->take(verdict.to, datagram.bytes))) continue;
@@ -166,6 +176,7 @@ void NodeDriver::receive(Port& port) {
       if (leases_ && out == &port) offer_lease(port, datagram, verdict.to, now);
     }
   }
+  port.socket.answering(nullptr);
   current_ = nullptr;
   settle();
 }

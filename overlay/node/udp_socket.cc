@@ -130,13 +130,14 @@ std::span<const UdpSocket::Datagram> UdpSocket::receive() {
     const auto at = static_cast<std::size_t>(i);
     const Endpoint from = from_sockaddr(senders_[at]);
     const Ancillary said = ancillary(receive_headers_[at].msg_hdr);
-    if (wildcard_ && said.came_to) remember(from, *said.came_to);
+    if (wildcard_ && said.came_to) remember(from, {*said.came_to, false});
     MutBytes all(receive_buffer_.get() + at * kBuffer, receive_headers_[at].msg_len);
     const std::size_t each = said.each == 0 ? all.size() : said.each;
     do {
       const MutBytes one = all.first(std::min(each, all.size()));
       all = all.subspan(one.size());
-      received_.push_back({from, one.first(std::min(one.size(), kLongest))});
+      received_.push_back({from, one.first(std::min(one.size(), kLongest)),
+                           wildcard_ ? said.came_to : std::nullopt});
     } while (!all.empty());
   }
   return received_;
@@ -164,28 +165,44 @@ UdpSocket::Ancillary UdpSocket::ancillary(const msghdr& header) {
   return result;
 }
 
-void UdpSocket::remember(const Endpoint& from, const IpAddress& came_to) {
-  if (came_to.multicast()) return;
+// Anybody can send in anybody's name, so this is a guess until vouch().
+void UdpSocket::remember(const Endpoint& from, const CameTo& came_to) {
+  if (came_to.address.multicast()) return;
   if (auto known = came_to_.find(from); known != came_to_.end()) {
-    known->second = came_to;
+    if (came_to.vouched || !known->second.vouched) known->second = came_to;
     return;
   }
-  if (came_to_.size() >= kMaxCameTo) came_to_.clear();  // whoever speaks again is known again
+  // Whoever speaks again is known again; who proved himself is not crowded out by who did not.
+  if (came_to_.size() >= kMaxCameTo)
+    std::erase_if(came_to_, [](const auto& one) { return !one.second.vouched; });
+  if (came_to_.size() >= kMaxCameTo) came_to_.clear();
   came_to_.emplace(from, came_to);
 }
 
-// Nothing where the kernel may choose the source.
-void UdpSocket::write_source(const Endpoint& to, UdpRoute& route) const {
-  if (!wildcard_) return;
-  auto known = came_to_.find(to);
-  if (known == came_to_.end()) return;
+void UdpSocket::vouch() {
+  if (answered_ != nullptr && answered_->came_to)
+    remember(answered_->from, {*answered_->came_to, true});
+}
+
+// Nothing where the kernel may choose.
+std::optional<IpAddress> UdpSocket::source_for(const Endpoint& to) const {
+  if (!wildcard_) return std::nullopt;
+  if (answered_ != nullptr && answered_->from == to && answered_->came_to &&
+      !answered_->came_to->multicast())
+    return answered_->came_to;
+  const auto known = came_to_.find(to);
+  return known == came_to_.end() ? std::nullopt : std::optional(known->second.address);
+}
+
+void UdpSocket::write_source(const std::optional<IpAddress>& source, UdpRoute& route) const {
+  if (!source) return;
   msghdr header{};
   header.msg_control = route.source.bytes.data();
   header.msg_controllen = route.source.bytes.size();
   cmsghdr* part = CMSG_FIRSTHDR(&header);
   if (v6_) {
     in6_pktinfo info{};
-    std::memcpy(&info.ipi6_addr, known->second.bytes.data(), 16);
+    std::memcpy(&info.ipi6_addr, source->bytes.data(), 16);
     part->cmsg_level = IPPROTO_IPV6;
     part->cmsg_type = IPV6_PKTINFO;
     part->cmsg_len = CMSG_LEN(sizeof info);
@@ -194,7 +211,7 @@ void UdpSocket::write_source(const Endpoint& to, UdpRoute& route) const {
     return;
   }
   in_pktinfo info{};
-  info.ipi_spec_dst.s_addr = htonl(known->second.to_v4());
+  info.ipi_spec_dst.s_addr = htonl(source->to_v4());
   part->cmsg_level = IPPROTO_IP;
   part->cmsg_type = IP_PKTINFO;
   part->cmsg_len = CMSG_LEN(sizeof info);
@@ -208,11 +225,14 @@ void UdpSocket::send(const Endpoint& to, Bytes bytes, bool borrow) {
     return;
   }
   if (sending_.full()) flush();
-  if (!sending_.empty() && to == last_to_) return sending_.add_same_route(bytes, borrow);
+  const auto source = source_for(to);
+  if (!sending_.empty() && to == last_to_ && source == last_source_)
+    return sending_.add_same_route(bytes, borrow);
   UdpRoute route;
   route.address_size = make_sockaddr(to, v6_, route.address);
-  write_source(to, route);
+  write_source(source, route);
   last_to_ = to;
+  last_source_ = source;
   sending_.add(route, bytes, borrow);
 }
 

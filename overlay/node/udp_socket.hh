@@ -59,6 +59,7 @@ class UdpSocket {
   struct Datagram {
     Endpoint from;
     MutBytes bytes;
+    std::optional<IpAddress> came_to;  // where that is looked at
   };
   std::span<const Datagram> receive();
   // The last receive() filled its batch: there may be more.
@@ -66,11 +67,17 @@ class UdpSocket {
   // Where received bytes lie.
   Bytes storage() const { return {receive_buffer_.get(), kBatch * kBuffer}; }
 
+  // What is sent to its sender meanwhile leaves from where it came to, whatever else came in that
+  // sender's name; nothing ends that. The datagram is borrowed.
+  void answering(const Datagram* datagram) { answered_ = datagram; }
+  // The sender of that datagram proved that it is there: from now on no datagram that bears its
+  // address changes where it is answered from, until it proves itself at another.
+  void vouch();
   // The local address that this correspondent is answered from; nothing where the kernel chooses.
   std::optional<IpAddress> local_for(const Endpoint& correspondent) const {
     if (!local_.address.unspecified()) return local_.address;
     auto known = came_to_.find(correspondent);
-    return known == came_to_.end() ? std::nullopt : std::optional(known->second);
+    return known == came_to_.end() ? std::nullopt : std::optional(known->second.address);
   }
 
   // Sent at the next flush(). With `borrow` the bytes are not copied and must last until then.
@@ -91,15 +98,21 @@ class UdpSocket {
     std::size_t each = 0;  // size of each datagram but the last; 0: there is one
   };
   static Ancillary ancillary(const msghdr& header);
-  void remember(const Endpoint& from, const IpAddress& came_to);
-  void write_source(const Endpoint& to, UdpRoute& route) const;
+  struct CameTo {
+    IpAddress address;
+    bool vouched = false;
+  };
+  void remember(const Endpoint& from, const CameTo& came_to);
+  std::optional<IpAddress> source_for(const Endpoint& to) const;
+  void write_source(const std::optional<IpAddress>& source, UdpRoute& route) const;
 
   OwnedFd fd_;
   Endpoint local_;
   bool v6_ = false;
   bool dual_ = false;
   bool wildcard_ = false;  // and answers from where it came
-  std::unordered_map<Endpoint, IpAddress> came_to_;
+  std::unordered_map<Endpoint, CameTo> came_to_;
+  const Datagram* answered_ = nullptr;
   std::unique_ptr<std::uint8_t[]> receive_buffer_;
   std::vector<Control> controls_;
   std::vector<sockaddr_storage> senders_;
@@ -109,6 +122,7 @@ class UdpSocket {
   bool filled_ = false;
   UdpSending sending_{kLongest};
   Endpoint last_to_;  // of the datagram added last
+  std::optional<IpAddress> last_source_;
   std::uint64_t unsendable_ = 0;
 };
 

@@ -85,11 +85,11 @@ wire::Cookie Admission::cookie(const Endpoint& from, const Id& id, TimePoint now
   return cookie_of(from, id, epoch_of(now));
 }
 
-bool Admission::valid_cookie(const wire::Insert& insert, const Endpoint& from,
+bool Admission::valid_cookie(const wire::Cookie& cookie, const Id& id, const Endpoint& from,
                              TimePoint now) const {
   const std::uint64_t epoch = epoch_of(now);
-  return equal_constant_time(cookie_of(from, insert.id, epoch), insert.cookie) ||
-         (epoch > 0 && equal_constant_time(cookie_of(from, insert.id, epoch - 1), insert.cookie));
+  return equal_constant_time(cookie_of(from, id, epoch), cookie) ||
+         (epoch > 0 && equal_constant_time(cookie_of(from, id, epoch - 1), cookie));
 }
 
 std::array<std::uint8_t, 16> Admission::token_of(const Endpoint& from, const PublicKey& owner,
@@ -123,7 +123,7 @@ std::optional<TimePoint> Admission::granted(const wire::Refresh& refresh, const 
 Admission::Answer Admission::insert(const wire::Insert& insert, Bytes message, const Endpoint& from,
                                     RingId node, bool as_owner, TimePoint now, WallTime wall,
                                     const std::function<bool()>& may_verify) {
-  if (!insert.proof || !valid_cookie(insert, from, now))
+  if (!insert.proof || !valid_cookie(insert.cookie, insert.id, from, now))
     return Challenge{cookie(from, insert.id, now)};
   if (!plausible(insert, wall)) return Refused{wire::Refusal::bad_proof};
   TriggerSpec spec = spec_of(insert, from);

@@ -50,12 +50,13 @@ class Admission {
   std::array<std::uint8_t, 16> token(const Endpoint& from, const PublicKey& owner,
                                      const PublicKey& member, TimePoint now) const;
   wire::Cookie cookie(const Endpoint& from, const Id& id, TimePoint now) const;
+  bool valid_cookie(const wire::Cookie& cookie, const Id& id, const Endpoint& from,
+                    TimePoint now) const;
 
  private:
   wire::Cookie cookie_of(const Endpoint& from, const Id& id, std::uint64_t epoch) const;
   std::array<std::uint8_t, 16> token_of(const Endpoint& from, const PublicKey& owner,
                                         const PublicKey& member, std::uint32_t step) const;
-  bool valid_cookie(const wire::Insert& insert, const Endpoint& from, TimePoint now) const;
 
   TriggerTable& table_;
   std::array<std::uint8_t, 32> cookie_secret_;

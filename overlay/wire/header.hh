@@ -43,6 +43,11 @@ enum class Type : std::uint8_t {
   reached = 0x32,
   step = 0x33,
   step_reply = 0x34,
+  // What keys said of themselves.
+  record_put = 0x40,
+  record_kept = 0x41,
+  record_ask = 0x42,
+  records = 0x43,
   // Between nodes; `kind` is the ring message's kind.
   ring = 0x20,
 };

@@ -38,5 +38,7 @@ std::string text_of(const std::string& file);
 void add_status_commands(CLI::App& app, Asking& asking);
 void add_overlay_commands(CLI::App& app, Asking& asking);
 void add_book_commands(CLI::App& app, Asking& asking);
+void add_group_commands(CLI::App& app, Asking& asking);
+void add_record_commands(CLI::App& app, Asking& asking);
 
 }  // namespace i3

@@ -61,6 +61,14 @@ void add_book(CLI::App& app, Asking& asking) {
     asking.show(answer,
                 [&](std::ostream& out) { print_change(out, answer, "removed from", "not in"); });
   });
+  auto* adopt = book->add_subcommand("adopt", "Write the key that a name's key moved to");
+  adopt->add_option("NAME", *name, "Name, without the suffix")->required();
+  adopt->callback([&asking, name] {
+    const Json answer = asking.ask("book", {{"action", "adopt"}, {"name", *name}});
+    asking.show(answer, [&](std::ostream& out) {
+      print_change(out, answer, "has its new key in", "has its key already in");
+    });
+  });
   auto* import = book->add_subcommand("import", "Take an address book or an invitation");
   import->add_option("FILE", *file, "File, - for standard input, or an invitation")->required();
   import->callback([&asking, file] {
@@ -114,8 +122,11 @@ void add_allow(CLI::App& app, Asking& asking) {
     if (!protocol->empty()) arguments["protocol"] = *protocol;
     const Json answer = asking.ask("allow", arguments);
     asking.show(answer, [&](std::ostream& out) {
-      out << "allowed: " << shown(answer, "from") << ", protocol " << shown(answer, "protocol")
-          << ", ports " << (shown(answer, "ports") == "-" ? "all" : shown(answer, "ports")) << '\n';
+      const auto or_all = [&](const char* field) {
+        return shown(answer, field) == "-" ? std::string("all") : shown(answer, field);
+      };
+      out << "allowed: " << shown(answer, "from") << ", protocol " << or_all("protocol")
+          << ", ports " << or_all("ports") << '\n';
     });
   });
 }

@@ -62,6 +62,8 @@ int main(int argc, char** argv) {
   add_status_commands(app, asking);
   add_overlay_commands(app, asking);
   add_book_commands(app, asking);
+  add_group_commands(app, asking);
+  add_record_commands(app, asking);
 
   try {
     app.parse(argc, argv);

@@ -25,6 +25,16 @@ void print_nodes(std::ostream& out, const Json& nodes) {
   }
 }
 
+void print_nearest(std::ostream& out, const Json& nodes) {
+  Table table({"NEAREST NODE", "RTT", "KEEPS PRIVATE TRIGGERS", "KEY"});
+  for (const Json& node : nodes)
+    table.add({shown(node, "address"), shown_ms(node, "rtt_ms"), shown(node, "private"),
+               shown(node, "key")});
+  if (table.empty()) return;
+  out << '\n';
+  table.print(out);
+}
+
 std::string shown_dns(const Json& dns) {
   std::string text =
       shown(dns, "mode") + " at " + shown(dns, "server") + " for ." + shown(dns, "suffix");
@@ -46,7 +56,8 @@ void print_status(std::ostream& out, const Json& status) {
   facts.add(shown(status, "daemon"), ready ? "ready" : "not ready");
   facts.add("version", shown(status, "version"));
   facts.add("key", shown(status, "key"));
-  if (status.contains("ipv4"))
+  if (status.contains("address")) facts.add("address", shown(status, "address"));
+  if (shown(status, "ipv4") != "-" || shown(status, "ipv6") != "-")
     facts.add("addresses", shown(status, "ipv4") + ", " + shown(status, "ipv6"));
   if (!object_of(status, "dns").empty()) facts.add("names", shown_dns(object_of(status, "dns")));
   if (!object_of(status, "nat").empty()) facts.add("NAT", shown_nat(object_of(status, "nat")));
@@ -81,14 +92,23 @@ void print_peers(std::ostream& out, const Json& answer) {
 
 void print_names(std::ostream& out, const Json& answer) {
   Table table({"NAME", "KIND", "IPV4", "IPV6", "KEY"});
-  for (const Json& name : list_of(answer, "names"))
+  std::string notes;
+  for (const Json& name : list_of(answer, "names")) {
     table.add({shown(name, "name"), shown(name, "kind"), shown(name, "ipv4"), shown(name, "ipv6"),
                shown(name, "key")});
+    if (!name.contains("key_now") || name["key_now"] == name["key"]) continue;
+    notes +=
+        shown(name, "name") + (name["key_now"].is_null()
+                                   ? " is not believed any more: i3-ctl status says why\n"
+                                   : " is " + shown(name, "key_now") +
+                                         " now: i3-ctl book adopt writes that into the book\n");
+  }
   if (table.empty()) {
     out << "no names: add one with i3-ctl book add NAME KEY, or paste an invitation into i3-ctl "
            "join\n";
   } else {
     table.print(out);
+    out << notes;
   }
 }
 
@@ -115,13 +135,14 @@ void print_netcheck(std::ostream& out, const Json& answer) {
   facts.add("IPv6", shown(answer, "ipv6"));
   facts.print(out);
   print_nodes(out, list_of(answer, "nodes"));
+  print_nearest(out, list_of(answer, "nearest"));
 }
 
 // Everything that a daemon says of itself. A command that fails becomes {"error": ...}: a bundle is
 // wanted most when things fail.
 Json bundle_of(Asking& asking) {
-  static constexpr const char* kAsked[] = {"status",   "identity", "peers", "names",  "netcheck",
-                                           "triggers", "ring",     "book",  "metrics"};
+  static constexpr const char* kAsked[] = {"status",   "identity", "peers", "names",   "netcheck",
+                                           "triggers", "ring",     "book",  "metrics", "records"};
   Json answers = Json::object();
   const Json known = asking.ask("commands");
   for (const char* command : kAsked) {
@@ -176,10 +197,10 @@ void add_debug(CLI::App& app, Asking& asking) {
   bundle->callback([&asking, file] {
     const Json answer = bundle_of(asking);
     const std::string text = answer.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
-    if (file->empty())
-      asking.show(answer, [&](std::ostream& out) { out << text; });
-    else
-      write_bundle(*file, text);
+    if (file->empty()) return asking.show(answer, [&](std::ostream& out) { out << text; });
+    write_bundle(*file, text);
+    asking.show({{"file", *file}},
+                [&](std::ostream& out) { out << "written to " << *file << '\n'; });
   });
 }
 

@@ -16,7 +16,13 @@ PublicKey key_named(Worker& worker, const std::string& name) {
   if (worker.names().visit_name(name))
     throw ControlError(name + " is visited anonymously: this would tell who asks");
   auto key = worker.names().key_of(name);
-  if (!key) throw ControlError("no name " + i3::quoted(name) + " in any address book");
+  if (!key) {
+    for (const BookEntry* one : worker.settings().books.entries())
+      if (one->name == worker.names().short_name(name))
+        throw ControlError(name + " is in " + one->place.file +
+                           " with a key that is not believed any more: i3-ctl status says why");
+    throw ControlError("no name " + i3::quoted(name) + " in any address book");
+  }
   return *key;
 }
 
@@ -25,6 +31,7 @@ void register_commands(ControlServer& server, Worker& worker) {
   register_name_commands(server, worker);
   register_peer_commands(server, worker);
   register_path_commands(server, worker);
+  register_record_commands(server, worker);
 }
 
 }  // namespace i3

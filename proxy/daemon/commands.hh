@@ -18,6 +18,9 @@ void register_path_commands(ControlServer& server, Worker& worker);
 void register_status_commands(ControlServer& server, Worker& worker);
 void register_name_commands(ControlServer& server, Worker& worker);
 void register_peer_commands(ControlServer& server, Worker& worker);
+void register_record_commands(ControlServer& server, Worker& worker);
+// Keys of the books, and our own, that are not what they were.
+void add_record_problems(Worker& worker, Json& problems);
 
 // Counters for Prometheus.
 std::string metrics_text(Worker& worker);

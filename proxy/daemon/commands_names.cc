@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "proxy/daemon/commands.hh"
+#include "proxy/daemon/group_json.hh"
 #include "proxy/daemon/worker.hh"
 #include "proxy/settings/edit.hh"
 #include "proxy/settings/invitation.hh"
@@ -34,13 +35,23 @@ Json names(Worker& worker) {
   Json rows = Json::array();
   Host& host = worker.host();
   const auto visits = worker.visits().status();
+  const auto groups = worker.groups().names().status();
   for (const BookEntry* entry : worker.settings().books.entries()) {
-    const Peer* peer = entry->anonymous ? nullptr : host.peers().find(entry->key);
+    const bool group = entry->kind == EntryKind::group;
+    const auto named = std::find_if(groups.begin(), groups.end(), [&](const auto& one) {
+      return group && one.key == entry->key;
+    });
+    const auto current = host.believed().current(entry->key);
+    const Peer* peer =
+        entry->anonymous || group || !current ? nullptr : host.peers().find(*current);
     const bool own = entry->key == host.key();
     const auto visit = std::find_if(visits.begin(), visits.end(), [&](const auto& one) {
       return entry->anonymous && one.name == entry->name;
     });
     const auto address = [&](bool v4) -> Json {
+      if (entry->address)
+        return entry->address->is_v4() == v4 ? Json(entry->address->text()) : Json();
+      if (named != groups.end()) return (v4 ? named->ipv4 : named->ipv6).text();
       if (visit != visits.end()) return (v4 ? visit->ipv4 : visit->ipv6).text();
       if (own) return (v4 ? host.own4() : host.own6()).text();
       if (peer != nullptr) return (v4 ? peer->ipv4 : peer->ipv6).text();
@@ -49,10 +60,15 @@ Json names(Worker& worker) {
     rows.push_back({{"name", worker.names().full(entry->name)},
                     {"kind", name_of(entry->kind)},
                     {"key", entry->key.text()},
+                    {"key_now", current ? Json(current->text()) : Json()},
                     {"ipv4", address(true)},
                     {"ipv6", address(false)},
                     {"anonymous", entry->anonymous},
                     {"book", entry->place.file}});
+    if (!group) continue;
+    rows.back()["mode"] = name_of(entry->mode);
+    const bool known = named != groups.end() && named->member.has_value();
+    rows.back()["member"] = known ? Json(named->member->text()) : Json();
   }
   host.gateway_names().each([&](const GatewayNames::Name& name) {
     rows.push_back({{"name", name.name},
@@ -79,6 +95,24 @@ Json resolve(Worker& worker, const Json& arguments) {
             {"id", public_id(met->key).hex()},
             {"ipv4", met->ipv4.text()},
             {"ipv6", met->ipv6.text()}};
+  }
+  if (const auto group = worker.names().group_name(name)) {
+    if (const auto address = worker.groups().multicast().address_of(*group))
+      return {{"name", name},
+              {"key", worker.settings().books.find(*group)->key.text()},
+              {"id", nullptr},
+              {"ipv4", address->is_v4() ? Json(address->text()) : Json()},
+              {"ipv6", address->is_v4() ? Json() : Json(address->text())}};
+    const auto met = worker.groups().names().meet(*group);
+    worker.after_command();
+    if (!met) throw ControlError("no virtual address is free");
+    const auto member = worker.groups().anycast().member(met->key);
+    return {{"name", name},
+            {"key", met->key.text()},
+            {"id", public_id(met->key).hex()},
+            {"ipv4", met->ipv4.text()},
+            {"ipv6", met->ipv6.text()},
+            {"member", member ? Json(member->text()) : Json()}};
   }
   if (!worker.names().key_of(name)) {
     const Decision decision = worker.names().policy().decide(lower_case(name));
@@ -134,8 +168,13 @@ std::string read_file(Worker& worker, const std::string& path) {
 void replace_and_reload(Worker& worker, const std::string& path, const std::string& before,
                         const std::string& after) {
   if (before == after) return;
-  if (BrokerReply reply = worker.broker().replace_file(path, after); !reply.ok())
-    throw ControlError(path + " was not changed: " + reply.text);
+  if (BrokerReply reply = worker.broker().replace_file(path, after); !reply.ok()) {
+    // A wrong text is told with its place, which names the file already.
+    std::string why = reply.text;
+    if (why.starts_with(path + ": ")) why.erase(0, path.size() + 2);
+    throw ControlError(why.starts_with(path + ':') ? why + "; nothing was changed"
+                                                   : path + " was not changed: " + why);
+  }
   try {
     worker.reload();
   } catch (...) {
@@ -162,6 +201,24 @@ std::string book_form(Worker& worker, const std::string& name) {
   const std::string lower = lower_case(name);
   auto below = worker.names().below_suffix(lower);
   return below && !below->empty() ? std::string(*below) : lower;
+}
+
+// Writes what a key said of itself into the book, for every name that it has there.
+Json book_adopt(Worker& worker, const Json& arguments) {
+  const std::string name = book_form(worker, text_argument(arguments, "name"));
+  const auto entries = worker.settings().books.entries();
+  const auto entry = std::find_if(entries.begin(), entries.end(),
+                                  [&](const BookEntry* one) { return one->name == name; });
+  if (entry == entries.end()) throw ControlError("no name " + i3::quoted(name) + " in any book");
+  const PublicKey before_key = (*entry)->key;
+  const auto key = worker.host().believed().current(before_key);
+  if (!key) throw ControlError(name + "'s key is not to be believed any more: ask for its new one");
+  const std::string file = (*entry)->place.file;
+  const std::string before = read_file(worker, file);
+  const std::string after =
+      *key == before_key ? before : book_with_key(before, file, name, before_key, *key);
+  replace_and_reload(worker, file, before, after);
+  return {{"name", name}, {"key", key->text()}, {"book", file}, {"changed", before != after}};
 }
 
 Json book_change(Worker& worker, const std::string& action, const Json& arguments) {
@@ -357,7 +414,8 @@ void register_name_commands(ControlServer& server, Worker& worker) {
     if (action == "list") return book_list(w);
     if (action == "add" || action == "remove") return book_change(w, action, arguments);
     if (action == "import") return book_import(w, arguments);
-    throw ControlError("book knows list, add, remove and import");
+    if (action == "adopt") return book_adopt(w, arguments);
+    throw ControlError("book knows list, add, remove, import and adopt");
   });
 }
 

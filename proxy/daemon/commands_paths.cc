@@ -55,12 +55,26 @@ Json direct_way(const Peer& peer, const Candidate& candidate, TimePoint now) {
   return way("direct", via, "failed", rtt, why);
 }
 
+Json nearest_json(Worker& worker) {
+  const auto triggers = worker.host().client().triggers(worker.clock().now());
+  const auto keeps_ours = [&](const Endpoint& node) {
+    return std::any_of(triggers.begin(), triggers.end(), [&](const TriggerStatus& trigger) {
+      return trigger.use == TriggerStatus::Use::spare && trigger.stands && trigger.address == node;
+    });
+  };
+  Json nodes = Json::array();
+  for (const NearNode& near : worker.host().client().nearest_nodes())
+    nodes.push_back({{"address", near.address.text()},
+                     {"key", near.contact.key.text()},
+                     {"rtt_ms", to_ms(near.rtt)},
+                     {"private", keeps_ours(near.address)}});
+  return nodes;
+}
+
 Json netcheck(Worker& worker) {
-  return {{"nat", nat_json(worker)},
-          {"udp", nat_json(worker)["udp"]},
-          {"ipv4", worker.have_v4()},
-          {"ipv6", worker.have_v6()},
-          {"nodes", nodes_json(worker)}};
+  return {{"nat", nat_json(worker)},     {"udp", nat_json(worker)["udp"]},
+          {"ipv4", worker.have_v4()},    {"ipv6", worker.have_v6()},
+          {"nodes", nodes_json(worker)}, {"nearest", nearest_json(worker)}};
 }
 
 // Answers when the NAT was looked at, or with what is known after a while.
@@ -134,7 +148,8 @@ Json nodes_json(Worker& worker) {
                      {"state", entry.alive             ? "up"
                                : entry.trouble.empty() ? "trying"
                                                        : "down"},
-                     {"rtt_ms", entry.alive ? Json(to_ms(entry.rtt)) : Json()}});
+                     {"rtt_ms", entry.alive ? Json(to_ms(entry.rtt)) : Json()},
+                     {"configured", entry.configured}});
   return nodes;
 }
 

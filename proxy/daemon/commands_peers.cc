@@ -1,7 +1,9 @@
 // peers, ping, drop.
+#include <boost/asio/post.hpp>
 #include <set>
 
 #include "proxy/daemon/commands.hh"
+#include "proxy/daemon/group_json.hh"
 #include "proxy/daemon/worker.hh"
 
 namespace i3 {
@@ -55,6 +57,20 @@ Json between_text(Worker& worker, const Peer& peer) {
   return worker.host().directory().name_of(peer.leg->other);
 }
 
+// Machines that came through it, as a gateway says; the latest first.
+Json clients_json(const Peer& peer, TimePoint now) {
+  Json rows = Json::array();
+  for (auto seen = peer.clients.rbegin(); seen != peer.clients.rend(); ++seen) {
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - seen->since);
+    rows.push_back({{"address", seen->client.text()},
+                    {"protocol", seen->protocol == 6 ? Json("tcp") : Json(seen->protocol)},
+                    {"port", seen->own_port},
+                    {"from_port", seen->gateway_port},
+                    {"since_s", age.count()}});
+  }
+  return rows;
+}
+
 Json peer_json(Worker& worker, Peer& peer) {
   const TimePoint now = worker.clock().now();
   const bool stands = worker.host().sessions().can_seal(peer.handle, now);
@@ -76,7 +92,9 @@ Json peer_json(Worker& worker, Peer& peer) {
           {"direct_after_ms", peer.direct.took ? Json(to_ms(*peer.direct.took)) : Json()},
           {"paths", ways_json(worker, peer)},
           {"preserves_headers", peer.preserves_headers()},
+          {"clients", clients_json(peer, now)},
           {"anonymous", false},
+          {"stands_for", stands_for(worker, peer.key)},
           {"idle_s", idle.count()}};
 }
 
@@ -223,6 +241,18 @@ void ping(Worker& worker, const Json& arguments, ControlReply reply) {
     std::make_shared<PingRun>(worker, name, met->key, std::move(visited), count, std::move(reply))
         ->next();
     return;
+  }
+  if (const auto group = worker.names().group_name(name)) {
+    if (worker.groups().multicast().address_of(*group))
+      throw ControlError(name + " is a multicast group: no one of its members answers for it");
+    worker.groups().names().when_known(
+        *group, [&worker, name, count, reply = std::move(reply)](auto member) mutable {
+          if (!member) return reply.fail("no member of " + name + " answers");
+          const auto run = std::make_shared<PingRun>(worker, name, *member, std::nullopt, count,
+                                                     std::move(reply));
+          boost::asio::post(worker.io(), [run] { run->next(); });
+        });
+    return worker.after_command();
   }
   const PublicKey key = key_named(worker, name);
   if (key == worker.host().key()) throw ControlError(name + " is this host itself");

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "proxy/daemon/commands.hh"
+#include "proxy/daemon/group_json.hh"
 #include "proxy/daemon/version.hh"
 #include "proxy/daemon/worker.hh"
 #include "proxy/settings/invitation.hh"
@@ -45,6 +46,7 @@ Json status(Worker& worker) {
   const RelayPool& relays = worker.visits().relays();
   if (relays.wanted() && relays.empty())
     problems.push_back("anonymous names wait: no relay among the overlay's nodes was found yet");
+  add_record_problems(worker, problems);
   for (const std::string& warning : worker.warnings()) problems.push_back(warning);
   const auto uptime = worker.clock().now() - worker.started();
   Json status{{"ready", host.client().ready() && dns_fine},
@@ -65,6 +67,8 @@ Json status(Worker& worker) {
               {"tun", {{"name", worker.inherited().tun_name}, {"mtu", worker.inherited().mtu}}},
               {"peers", host.peers().size()},
               {"visits", worker.visits().status().size()},
+              {"groups", groups_json(worker)},
+              {"member_of", memberships_json(worker)},
               {"problems", problems}};
   if (WorkerExtension* extension = worker.extension()) extension->add_status(status);
   return status;
@@ -89,6 +93,11 @@ Json triggers(Worker& worker) {
     });
     return name;
   };
+  const Observed observed = worker.host().client().observed();
+  const auto seen_as = [&](const Endpoint& node) -> Json {
+    const auto& family = node.address.is_v4() ? observed.v4 : observed.v6;
+    return family.endpoint ? Json(family.endpoint->text()) : Json();
+  };
   for (const TriggerStatus& trigger : worker.host().client().triggers(worker.clock().now())) {
     const bool is_public = trigger.use == TriggerStatus::Use::public_id;
     Json nodes = Json::array();
@@ -98,13 +107,14 @@ Json triggers(Worker& worker) {
                     {"owner", worker.host().key().text()},
                     {"peer", text_or_null(peer_of(trigger.id))},
                     {"stands", trigger.stands},
-                    {"target", nullptr},
+                    {"target", trigger.stands ? seen_as(trigger.address) : Json()},
                     {"node", trigger.stands ? Json(trigger.address.text()) : Json()},
                     {"nodes", nodes},
                     {"expires_s", nullptr},
                     {"packets", nullptr},
                     {"trouble", text_or_null(trigger.trouble)}});
   }
+  add_group_triggers(worker, rows);
   return {{"triggers", rows}};
 }
 

@@ -59,6 +59,43 @@ void overlay(MetricsText& text, Worker& worker) {
           {"malformed", visits.malformed}});
 }
 
+void of_groups(MetricsText& text, Worker& worker) {
+  const AnycastCounters& anycast = worker.groups().anycast().counters();
+  const AnycastNameCounters& names = worker.groups().names().counters();
+  const GroupCounters& groups = worker.groups().counters();
+  events(text, "anycast_total", "Anycast groups, as their user and as their member",
+         {{"asked", anycast.asked},
+          {"answers", anycast.answers},
+          {"forged", anycast.forged},
+          {"unexpected", anycast.unexpected},
+          {"member_changes", anycast.changes},
+          {"conversations_moved", names.moved},
+          {"conversations_broken", names.broken},
+          {"no_member", names.no_member},
+          {"park_full", names.park_full},
+          {"no_room", names.no_room},
+          {"no_flow", names.no_flow},
+          {"malformed", names.malformed + groups.malformed},
+          {"answered", groups.asked},
+          {"over_rate", groups.over_rate},
+          {"not_a_member", groups.no_member}});
+  const MulticastCounters& multicast = worker.groups().multicast().counters();
+  events(text, "multicast_total", "Packets of multicast groups",
+         {{"sent", multicast.sent},
+          {"copies", multicast.copies},
+          {"received", multicast.received},
+          {"own", multicast.own},
+          {"replayed", multicast.replayed},
+          {"older_start", multicast.older_start},
+          {"not_authentic", multicast.not_authentic},
+          {"malformed", multicast.malformed},
+          {"not_joined", multicast.not_joined},
+          {"no_members", multicast.no_members},
+          {"not_carried", multicast.not_carried},
+          {"too_big", multicast.too_big},
+          {"no_sender", multicast.no_sender}});
+}
+
 }  // namespace
 
 std::string metrics_text(Worker& worker) {
@@ -71,6 +108,7 @@ std::string metrics_text(Worker& worker) {
       .sample(worker.inherited().incarnation + 1);
   traffic(text, worker);
   overlay(text, worker);
+  of_groups(text, worker);
   if (worker.dns_server() != nullptr) {
     const InterceptorCounters& dns = worker.dns_server()->counters();
     events(text, "dns_total", "Questions that programs asked",

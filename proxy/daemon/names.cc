@@ -30,6 +30,17 @@ bool is_reverse(std::string_view name) {
   return name.ends_with(".in-addr.arpa") || name.ends_with(".ip6.arpa");
 }
 
+// A group's name is the address that programs join and send to.
+NameAnswer multicast(const IpAddress& address) {
+  NameAnswer answer;
+  answer.kind = NameAnswer::Kind::known;
+  if (address.is_v4())
+    answer.ipv4 = address.to_v4();
+  else
+    answer.ipv6 = address.bytes;
+  return answer;
+}
+
 NameAnswer plain(NameAnswer::Kind kind) {
   NameAnswer answer;
   answer.kind = kind;
@@ -104,6 +115,11 @@ NameAnswer Names::resolve(std::string_view name, TimePoint now) {
       const auto met = visits_->meet(*own);
       return met ? known(met->ipv4, met->ipv6) : plain(NameAnswer::Kind::known);
     }
+    if (const auto group = group_name(name)) {
+      if (const auto address = groups_->multicast().address_of(*group)) return multicast(*address);
+      const auto met = groups_->names().meet(*group);
+      return met ? known(met->ipv4, met->ipv6) : plain(NameAnswer::Kind::known);
+    }
     auto key = host_.key_of(*own);
     if (!key) {
       const auto asked_there = behind(name);
@@ -127,6 +143,8 @@ NameAnswer Names::resolve(std::string_view name, TimePoint now) {
 
 std::optional<std::string> Names::reverse(const IpAddress& virtual_address) {
   auto name = visits_ != nullptr ? visits_->name_at(virtual_address) : std::nullopt;
+  if (!name && groups_ != nullptr) name = groups_->names().name_at(virtual_address);
+  if (!name && groups_ != nullptr) name = groups_->multicast().name_at(virtual_address);
   if (const auto* there = host_.gateway_names().at(virtual_address); there && !name) {
     if (there->name.find('.') != there->name.npos) return there->name;
     return full(there->name + '.' + host_.directory().name_of(there->gateway));
@@ -143,6 +161,15 @@ bool Names::owns(const IpAddress& address) {
 std::optional<PublicKey> Names::key_of(std::string_view text) const {
   if (visit_name(text)) return std::nullopt;
   return host_.key_of(short_name(text));
+}
+
+std::optional<std::string> Names::group_name(std::string_view text) const {
+  if (groups_ == nullptr) return std::nullopt;
+  std::string name = short_name(text);
+  if (groups_->names().has(name) || groups_->multicast().address_of(name)) return name;
+  if (name.size() != PublicKey::kTextSize) return std::nullopt;
+  const auto key = PublicKey::from_text(name);
+  return key ? groups_->names().name_of(*key) : std::nullopt;
 }
 
 std::optional<std::string> Names::visit_name(std::string_view text) const {

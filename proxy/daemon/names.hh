@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "dnsintercept/interceptor.hh"
+#include "proxy/host/groups.hh"
 #include "proxy/host/visits.hh"
 #include "proxy/settings/policy.hh"
 
@@ -32,6 +33,10 @@ class Names final : public NameService {
 
   // Names that are visited anonymously are its to answer.
   void set_visits(Visits* visits) { visits_ = visits; }
+  // Names of groups are its to answer.
+  void set_groups(Groups* groups) { groups_ = groups; }
+  // The name as groups know it, by name or by the group's key, if it is one of theirs.
+  std::optional<std::string> group_name(std::string_view text) const;
   // The name as visits know it, if it is one of theirs.
   std::optional<std::string> visit_name(std::string_view text) const;
   void set_policy(Policy policy) { policy_ = std::move(policy); }
@@ -46,10 +51,12 @@ class Names final : public NameService {
   // Zones of the pools' addresses, for the resolver: "64.100.in-addr.arpa".
   std::vector<std::string> reverse_zones() const;
 
+  // In lower case, without the suffix.
+  std::string short_name(std::string_view text) const;
+
  private:
   static constexpr std::size_t kMaxWaiting = 64;
 
-  std::string short_name(std::string_view text) const;
   NameAnswer ask(const Behind& behind, TimePoint now);
 
   Host& host_;
@@ -61,6 +68,7 @@ class Names final : public NameService {
     std::function<void(const NameAnswer&)> done;
   };
   std::vector<Waiting> waiting_;  // at most kMaxWaiting
+  Groups* groups_ = nullptr;
 };
 
 }  // namespace i3

@@ -1,9 +1,11 @@
 #include "proxy/daemon/tun_io.hh"
 
+#include <cerrno>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "proxy/daemon/underlay.hh"
+#include "proxy/platform/platform_error.hh"
 #include "proxy/platform/tun.hh"
 
 namespace i3 {
@@ -34,6 +36,9 @@ void TunIo::read() {
   const std::size_t front = virtio_ ? VirtioHeader::kSize : 0;
   for (int count = 0; count < kBatch; ++count) {
     const ssize_t size = ::read(tun_.native_handle(), buffer_.data(), buffer_.size());
+    // A device that was deleted is always ready and never reads.
+    if (size < 0 && (errno == EBADFD || errno == EIO || errno == ENODEV))
+      throw PlatformError("the network interface of this daemon was deleted");
     if (size < 0 || static_cast<std::size_t>(size) < front) break;
     const MutBytes all = MutBytes(buffer_).first(static_cast<std::size_t>(size));
     take(virtio_ ? VirtioHeader::read(all) : VirtioHeader{}, all.subspan(front));

@@ -22,7 +22,8 @@ struct TunQueue {
 class TunIo {
  public:
   // `captured` is called for each packet of a local program; the frame lies in storage() and stays
-  // as the callee left it until `turn` returns. `turn` is called after each batch.
+  // as the callee left it until `turn` returns. `turn` is called after each batch. Where the device
+  // was deleted the event loop throws PlatformError.
   TunIo(boost::asio::io_context& io, TunQueue queue, std::function<void(Frame)> captured,
         std::function<void()> turn);
 

@@ -29,7 +29,7 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
       aside_(
           io_, [this](const Endpoint& from, Bytes datagram) { host_->on_aside(from, datagram); },
           [this] { turn(); }) {
-  for (std::string& note : unsupported(settings_)) warnings_.push_back(std::move(note));
+  for (std::string& note : notes()) warnings_.push_back(std::move(note));
   for (const std::string& warning : warnings_) log_.warning("settings", {{"note", warning}});
   read_underlay();
   if (inherited_.udp.size() > 1) node_socket_ = std::move(inherited_.udp[1]);
@@ -46,19 +46,17 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
   make_transports();
   tun_ = std::make_unique<TunIo>(
       io_, TunQueue{std::move(inherited_.tun[0]), inherited_.virtio_header},
-      [this](Frame frame) {
-        clock_.hold();
-        if (!visits_->on_tun(frame)) host_->on_tun(frame);
-      },
-      [this] { turn(); });
+      [this](Frame frame) { captured(frame); }, [this] { turn(); });
   underlay_->borrow_from(tun_->storage());
   tun_->borrow_from(underlay_->storage());
   const std::string state = state_->read();
   host_ = std::make_unique<Host>(*identity_, clock_, random_, log_, *this, host_settings(state));
   tell_underlay();
   make_visits();
+  make_groups();
   names_ = std::make_unique<Names>(*host_, settings_.dns.suffix, settings_.policy);
   names_->set_visits(visits_.get());
+  names_->set_groups(groups_.get());
   // A question that was sent on leaves with the next turn.
   names_->asked = [this] { boost::asio::post(io_, [this] { turn(); }); };
   if (extension_) extension_->begin(*this, state);
@@ -108,6 +106,7 @@ void Worker::run() {
   start_dns();
   if (extension_) extension_->start();
   start_control();
+  joined_->watch(!groups_->multicast().empty());
   broker_->ready();
   log_.info("started", {{"key", identity_->key().text()},
                         {"ipv4", host_->own4().text()},
@@ -147,8 +146,9 @@ void Worker::turn() {
 }
 
 void Worker::arm() {
-  const TimePoint next = std::min({host_->next_deadline(), visits_->next_deadline(),
-                                   extension_ ? extension_->next_deadline() : kNever});
+  const TimePoint next =
+      std::min({host_->next_deadline(), visits_->next_deadline(), groups_->next_deadline(),
+                extension_ ? extension_->next_deadline() : kNever});
   // A timer that fires too early only asks again; it is not set back for every packet.
   if (next >= armed_) return;
   armed_ = next;
@@ -160,6 +160,7 @@ void Worker::arm() {
     armed_ = kNever;
     host_->on_timer();
     if (clock_.now() >= visits_->next_deadline()) visits_->on_timer();
+    groups_->on_timer();
     if (extension_ && clock_.now() >= extension_->next_deadline()) extension_->on_timer();
     turn();
   });
@@ -188,6 +189,17 @@ std::optional<std::uint16_t> Worker::open_aside() {
 
 std::string Worker::state_lines() const {
   return host_->state_lines() + (extension_ ? extension_->state_lines() : std::string());
+}
+
+// Whom a visit's name means; of a revoked key nobody.
+void Worker::people_changed() {
+  std::vector<VisitName> names;
+  for (VisitName& name : visits_of(settings_))
+    if (const auto key = host_->believed().current(name.key)) {
+      name.key = *key;
+      names.push_back(std::move(name));
+    }
+  visits_->set_names(std::move(names));
 }
 
 void Worker::log_state(const std::string& line) {

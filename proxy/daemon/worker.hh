@@ -15,12 +15,14 @@
 #include "proxy/daemon/burst_clock.hh"
 #include "proxy/daemon/clock_watch.hh"
 #include "proxy/daemon/embedded_node.hh"
+#include "proxy/daemon/joined_groups.hh"
 #include "proxy/daemon/names.hh"
 #include "proxy/daemon/state_file.hh"
 #include "proxy/daemon/transports.hh"
 #include "proxy/daemon/tun_io.hh"
 #include "proxy/daemon/visit_sockets.hh"
 #include "proxy/daemon/worker_extension.hh"
+#include "proxy/daemon/worker_groups.hh"
 #include "proxy/platform/broker.hh"
 #include "proxy/platform/netlink.hh"
 #include "proxy/settings/proxy_settings.hh"
@@ -49,6 +51,7 @@ class Worker final : public HostIo {
   // For the commands of the control socket, and for the extension.
   Host& host() { return *host_; }
   Visits& visits() { return *visits_; }
+  Groups& groups() { return *groups_; }
   Names& names() { return *names_; }
   Broker& broker() { return *broker_; }
   const ProxySettings& settings() const { return settings_; }
@@ -88,6 +91,7 @@ class Worker final : public HostIo {
   void to_tun(Bytes packet) override;
   void set_route(const VirtualIp& address, bool present) override;
   void log_state(const std::string& line) override;
+  void people_changed() override;
   std::optional<std::uint16_t> open_aside() override;
   void send_aside(const Endpoint& to, Bytes datagram) override { aside_.send(to, datagram); }
   void close_aside() override { aside_.close(); }
@@ -98,6 +102,11 @@ class Worker final : public HostIo {
   void read_underlay();
   void make_node();
   void make_visits();
+  void make_groups();
+  void set_groups();
+  void set_group_routes();
+  void captured(Frame frame);
+  std::vector<std::string> notes() const;
   void make_transports();
   std::vector<TunnelTarget> tunnel_targets() const;
   void tell_underlay();
@@ -138,6 +147,9 @@ class Worker final : public HostIo {
   std::unique_ptr<EmbeddedNode> node_;
   bool invited_ = false;  // somebody was told of our own node
   std::unique_ptr<Host> host_;
+  std::unique_ptr<Groups> groups_;
+  std::unique_ptr<JoinedGroups> joined_;
+  std::vector<IpPrefix> group_routes_;
   AsideSocket aside_;
   std::unique_ptr<Underlay> underlay_;
   std::unique_ptr<Transports> transports_;

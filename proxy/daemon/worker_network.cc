@@ -125,7 +125,7 @@ void Worker::make_visits() {
   visits_ = std::make_unique<Visits>(*host_, clock_, random_, log_, *visit_sockets_,
                                      settings_.state.idle);
   visits_->network_changed(have_v4_, have_v6_);
-  visits_->set_names(visits_of(settings_));
+  people_changed();
 }
 
 void Worker::watch_underlay() {

@@ -19,7 +19,8 @@ TransportChoice::Mode mode_of(Transport transport) {
 // Why an entry of a book does not resolve in this version: better no answer than one that keeps
 // less than it promises.
 std::string unsupported(const BookEntry& entry) {
-  if (entry.kind == EntryKind::group) return "groups are not supported yet";
+  if (entry.kind == EntryKind::group && entry.mode == GroupMode::multicast && !entry.address)
+    return "a multicast group needs address=\"239.1.2.3\" or another one that programs use";
   return {};
 }
 
@@ -39,7 +40,7 @@ std::optional<PublicKey> box_of(const BookEntry& entry, const AddressBooks& book
 Directory directory_of(const ProxySettings& settings) {
   std::vector<KnownHost> hosts;
   for (const BookEntry* entry : settings.books.entries())
-    if (unsupported(*entry).empty() && !entry->anonymous)
+    if (unsupported(*entry).empty() && !entry->anonymous && entry->kind != EntryKind::group)
       hosts.push_back({entry->name, entry->key, entry->shortcuts, box_of(*entry, settings.books),
                        entry->kind == EntryKind::gateway});
   std::vector<PublicKey> allowed;
@@ -139,7 +140,9 @@ std::vector<std::string> Worker::reload() {
                            fresh.overlay.own_node != settings_.overlay.own_node;
   settings_ = std::move(fresh);
   host_->set_people(directory_of(settings_), allow_of(settings_));
-  visits_->set_names(visits_of(settings_));
+  people_changed();
+  set_groups();
+  joined_->watch(!groups_->multicast().empty());
   names_->set_policy(settings_.policy);
   if (extension_) extension_->reloaded();
   transports_->set_mode(mode_of(settings_.overlay.transport));
@@ -149,7 +152,7 @@ std::vector<std::string> Worker::reload() {
     host_->change_ring(entry_nodes());
   }
   place_dns();
-  for (std::string& note : unsupported(settings_)) notes.push_back(std::move(note));
+  for (std::string& note : this->notes()) notes.push_back(std::move(note));
   warnings_ = notes;
   log_.info("reloaded", {{"file", config_}});
   turn();

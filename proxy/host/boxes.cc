@@ -1,5 +1,7 @@
 #include "proxy/host/boxes.hh"
 
+#include "proxy/host/trigger_moves.hh"
+
 namespace i3 {
 
 std::optional<PublicKey> Boxes::required(const PublicKey& key) const {
@@ -40,6 +42,7 @@ void Boxes::take_partner(Peer& peer, const PublicKey& partner, bool theirs, Time
   rendezvous_.forget(peer);
   // The last partner's way in ends with it.
   if (peer.mine) parts_.client.release(*peer.mine, now);
+  TriggerMoves::forget(parts_.client, peer, now);
   peer.mine.reset();
   peer.mine_acknowledged = true;
   peer.direct = DirectPaths{};

@@ -37,6 +37,8 @@ class Directory {
   const std::vector<KnownHost>& hosts() const { return hosts_; }
   // The middle-box that the settings put between this host and that one, if any.
   std::optional<PublicKey> box_for(const PublicKey& key) const;
+  const std::optional<PublicKey>& inbound_box() const { return inbound_box_; }
+  const std::unordered_set<PublicKey>& allowed() const { return allowed_; }
 
  private:
   std::vector<KnownHost> hosts_;

@@ -36,7 +36,8 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
 
 Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, HostIo& io,
            HostSettings settings, std::optional<Relay> relay)
-    : directory_(std::move(settings.directory)),
+    : named_(std::move(settings.directory)),
+      named_allow_(settings.allow),
       pool_(bounded(std::move(settings.pool), settings.options), random),
       peers_(pool_),
       sessions_(identity, random, settings.sessions),
@@ -51,9 +52,9 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
       client_(relayed_ ? static_cast<OverlayAccess&>(*relayed_) : *ring_client_),
       rules_(settings.allow, random),
       gate_(settings.options.max_peers, settings.restored.clean),
-      parts_{identity, clock,     random,  log,    io,           settings.options, pool_,
-             peers_,   sessions_, client_, rules_, gate_,        stamps_,          verdicts_,
-             {},       {},        {},      {},     settings.edge},
+      parts_{identity,  clock,   random,        log,    io,      settings.options, pool_, peers_,
+             sessions_, client_, rules_,        gate_,  stamps_, verdicts_,        {},    {},
+             {},        {},      settings.edge, nullptr},
       courier_(parts_),
       direct_(parts_, courier_),
       sizes_(parts_, courier_),
@@ -62,6 +63,7 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
       rendezvous_(parts_, courier_, paths_),
       boxes_(parts_, directory_, courier_, rendezvous_),
       gateway_names_(parts_, courier_, rendezvous_),
+      moves_(parts_, rendezvous_, paths_),
       outbound_(parts_, courier_, direct_, sizes_, rendezvous_, gateway_names_),
       inbound_(parts_, gateway_names_),
       no_labels_(100, 200) {
@@ -82,10 +84,14 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
     if (peer.leg && stands) send_waiting_pings(peer, now);
     gateway_names_.on_peer(peer, now);
     reschedule(peer, now);
+    if (!stands && now < peer.absent_until && parts_.groups && !peer.leg)
+      parts_.groups->on_absent(peer, now);
   };
   direct_.call_peer = [this](Peer& peer, TimePoint now) { paths_.trigger_changed(peer, now); };
+  restore_records(settings.restored);
+  directory_ = believed_.applied(named_);
   restore(settings.restored);
-  adopt_directory();
+  apply_records();
 }
 
 Host::~Host() = default;
@@ -189,21 +195,33 @@ void Host::send(const Endpoint& to, Bytes message) {
 }
 
 void Host::on_packet(const wire::IdPacket& packet, const Endpoint& node, TimePoint now) {
+  if (packet.kind >= wire::kGroupAsk) {
+    if (parts_.groups != nullptr && !stopping_) return parts_.groups->on_packet(packet, node, now);
+    verdicts_.count(Verdict::unexpected);
+    return;
+  }
   std::vector<std::uint8_t> message(packet.payload.begin(), packet.payload.end());
   on_session_message(packet.kind, message, {std::nullopt, node, packet.tag}, now);
 }
 
 void Host::on_returned(std::uint8_t kind, Bytes payload, const Endpoint& node, TimePoint now) {
+  if (kind == wire::kGroupAnswer) {
+    if (parts_.groups != nullptr && !stopping_) return parts_.groups->on_answer(payload, now);
+    verdicts_.count(Verdict::unexpected);
+    return;
+  }
   std::vector<std::uint8_t> message(payload.begin(), payload.end());
   on_session_message(kind, message, {std::nullopt, node, std::nullopt}, now);
 }
 
-void Host::on_forwarded(std::uint64_t nonce, const wire::Forwarded&, TimePoint now) {
+void Host::on_forwarded(std::uint64_t nonce, const wire::Forwarded& forwarded, TimePoint now) {
   rendezvous_.on_forwarded(nonce, now);
+  if (parts_.groups != nullptr) parts_.groups->on_forwarded(nonce, forwarded, now);
 }
 
 void Host::on_not_present(std::uint64_t nonce, const Id&, TimePoint now) {
   rendezvous_.on_not_present(nonce, now);
+  if (parts_.groups != nullptr) parts_.groups->on_not_present(nonce, now);
 }
 
 void Host::on_no_label(const Endpoint& node, wire::Label label, TimePoint now) {
@@ -355,6 +373,7 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
     return gateway_names_.on_found(peer, *found, now);
   if (auto unknown = wire::UnknownAddress::parse(plaintext))
     return gateway_names_.on_unknown(peer, *unknown, now);
+  if (auto note = wire::ClientNote::parse(plaintext)) return on_client_note(peer, *note, now);
   auto control = wire::NonceControl::parse(plaintext);
   if (!control && parts_.edge != nullptr && parts_.edge->on_control(peer, plaintext, now)) return;
   if (!control) {
@@ -367,6 +386,7 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
     case wire::Control::path_challenge:
       return paths_.on_challenge(peer, control->nonce, origin.direct, now);
     case wire::Control::paths_ack:
+      if (control->nonce == peer.mine_sequence) TriggerMoves::acknowledged(peer, now);
       return paths_.on_acknowledged(peer, control->nonce);
     case wire::Control::ping:
       peer.last_used = now;
@@ -385,6 +405,22 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
     default:
       verdicts_.count(Verdict::unknown_control);
   }
+}
+
+// What an allowed peer says of itself: written down, and nothing is decided by it.
+void Host::on_client_note(Peer& peer, const wire::ClientNote& note, TimePoint now) {
+  if (!client_notes_.take(now)) {
+    verdicts_.count(Verdict::too_many_notes);
+    return;
+  }
+  if (peer.clients.size() >= Peer::kMaxClients) peer.clients.pop_front();
+  peer.clients.push_back({note.client, note.protocol, note.own_port, note.gateway_port, now});
+  parts_.log.info("client",
+                  {{"through", peer.name},
+                   {"client", note.client.text()},
+                   {"protocol", note.protocol == 6 ? "tcp" : std::to_string(note.protocol)},
+                   {"port", std::to_string(note.own_port)},
+                   {"from_port", std::to_string(note.gateway_port)}});
 }
 
 bool Host::send_control(Peer& peer, Bytes plaintext) {
@@ -423,11 +459,17 @@ Peer* Host::meet(const PublicKey& peer_key) {
   }
   peer->wanted = true;
   peer->last_used = parts_.clock.now();
+  ask_records(peer_key);
   return peer;
 }
 
 std::optional<PublicKey> Host::key_of(std::string_view name) const {
   if (const KnownHost* host = directory_.by_name(name)) return host->key;
+  const auto key = key_in(name);
+  return key ? believed_.current(*key) : std::nullopt;
+}
+
+std::optional<PublicKey> Host::key_in(std::string_view name) const {
   if (name.size() != PublicKey::kTextSize) return std::nullopt;
   // Looking whether a key is a good point costs more than all else a name needs, and every peer's
   // key was looked at before it became one.
@@ -454,23 +496,11 @@ bool Host::owns(const IpAddress& address) const {
          peers_.find(address) != nullptr;
 }
 
-void Host::set_people(Directory directory, const std::vector<Allow>& allow) {
-  directory_ = std::move(directory);
-  rules_.replace(allow);
-  adopt_directory();
-  // Who is not allowed any more, and nobody here asked for, is not spoken to any more.
-  peers_.each([this](Peer& peer) {
-    if (rules_.has_line(peer.key))
-      peer.barred_until = {};
-    else if (!peer.wanted && peer.mine && !peer.leg)
-      drop(peer);
-  });
-}
-
 void Host::change_ring(std::vector<EntryNode> entries) {
   const TimePoint now = parts_.clock.now();
   ring_client_->change_ring(std::move(entries), now, parts_.clock.wall());
   triggers_gone(now);
+  watch_records();
 }
 
 void Host::change_relay(Relay relay) {
@@ -484,8 +514,10 @@ void Host::triggers_gone(TimePoint now) {
   peers_.each([&](Peer& peer) {
     if (!peer.mine) return;
     peer.mine.reset();
+    TriggerMoves::forget(client_, peer, now);
     peer.mine_told = {};
     peer.mine_acknowledged = true;
+    rendezvous_.begin_anew(peer, now);
     if (sessions_.can_seal(peer.handle, now)) rendezvous_.contact(peer, now);
   });
 }

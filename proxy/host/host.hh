@@ -6,6 +6,8 @@
 #include <deque>
 
 #include "overlay/client/relayed_client.hh"
+#include "overlay/wire/waypoint_notes.hh"
+#include "proxy/host/believed.hh"
 #include "proxy/host/boxes.hh"
 #include "proxy/host/directory.hh"
 #include "proxy/host/edge.hh"
@@ -14,6 +16,7 @@
 #include "proxy/host/outbound.hh"
 #include "proxy/host/paths.hh"
 #include "proxy/host/state.hh"
+#include "proxy/host/trigger_moves.hh"
 
 namespace i3 {
 
@@ -69,8 +72,8 @@ class Host : private ClientEvents {
   // The virtual addresses of a key, made if need be: what a DNS answer says. Null when the pool is
   // full.
   Peer* meet(const PublicKey& key);
-  // The name's key: own name, address book, or 52 characters of a key. `name` is lower case,
-  // without the suffix.
+  // The name's key: own name, address book, or 52 characters of a key; of one that moved the key
+  // where it is now, of one that was revoked none. `name` is lower case, without the suffix.
   std::optional<PublicKey> key_of(std::string_view name) const;
   // Name of whom a virtual address stands for, without the suffix; the own name for the own.
   std::optional<std::string> name_at(const IpAddress& virtual_address) const;
@@ -78,6 +81,10 @@ class Host : private ClientEvents {
 
   // Whom it knows and who may come in, after the settings were read again.
   void set_people(Directory directory, const std::vector<Allow>& allow);
+  // What keys said of themselves. publish: believed as if the overlay had told it, and told to the
+  // overlay from now on.
+  const Believed& believed() const { return believed_; }
+  Believed::Change publish(const KeyRecord& record);
   // The overlay is another one from now on: triggers move there, and peers are told.
   void change_ring(std::vector<EntryNode> entries);
   // The relay was lost: goes on through another one, in the same sessions.
@@ -111,6 +118,14 @@ class Host : private ClientEvents {
   InboundRules& rules() { return rules_; }
   GatewayNames& gateway_names() { return gateway_names_; }
   std::string path_text(const Peer& peer) const;
+  // The peer of that key, made if there is room; nobody here asked for it.
+  Peer* acquaint(const PublicKey& peer_key) { return peer_for(peer_key); }
+  // Asks the peer for a sign of life; meets it if there is no session.
+  void nudge(Peer& peer);
+  // The peer leaves things unanswered: met anew, or found absent within about two seconds.
+  void suspect(Peer& peer);
+  // Whoever keeps the groups of this host, or nobody.
+  void set_groups(GroupEvents* groups) { parts_.groups = groups; }
   // The nodes on the way to the peer's public ID; may call back at once, with no hops.
   void trace(const PublicKey& key, TraceDone done);
   // A control inside the session; false when none stands.
@@ -149,12 +164,15 @@ class Host : private ClientEvents {
   void on_not_present(std::uint64_t nonce, const Id& id, TimePoint now) override;
   void on_no_label(const Endpoint& node, wire::Label label, TimePoint now) override;
   void on_trigger(const Id& id, TimePoint now) override;
+  void on_private_moved(TimePoint now) override { moves_.begin(now); }
   void on_ready(bool ready, TimePoint now) override;
   std::optional<std::uint16_t> open_aside() override { return parts_.io.open_aside(); }
   void send_aside(const Endpoint& to, Bytes message) override { parts_.io.send_aside(to, message); }
   void close_aside() override { parts_.io.close_aside(); }
   void on_nat(TimePoint now) override;
   void on_observed_change(TimePoint now) override;
+  void on_records(const PublicKey& about, const std::vector<KeyRecord>& records,
+                  TimePoint now) override;
   void on_port_sample(const Endpoint& seen, TimePoint now) override;
 
   void on_session_message(std::uint8_t kind, MutBytes message, const Origin& origin, TimePoint now);
@@ -174,9 +192,22 @@ class Host : private ClientEvents {
   void check_quiet(TimePoint now);
   void on_plaintext(Peer& peer, MutBytes plaintext, const Origin& origin, TimePoint now);
   void on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoint now);
+  void on_client_note(Peer& peer, const wire::ClientNote& note, TimePoint now);
   void on_cookie(const CookieStored& cookie, TimePoint now);
   void send_back(const SendBack& back, const Origin& origin, TimePoint now);
 
+  // host_records.cc
+  void restore_records(const RestoredState& state);
+  void apply_records();
+  void watch_records();
+  void ask_records(const PublicKey& about);
+  bool names_key(const PublicKey& one) const;
+  // True, and counted, where a key that speaks is not to be believed any more.
+  bool refused(const PublicKey& who);
+  void end_conversation(const PublicKey& end, const PublicKey& other, TimePoint now);
+  Believed::Change take_records(const PublicKey& about, const std::vector<KeyRecord>& records);
+
+  std::optional<PublicKey> key_in(std::string_view name) const;
   void triggers_gone(TimePoint now);
   void restore(const RestoredState& state);
   void adopt_directory();
@@ -192,7 +223,10 @@ class Host : private ClientEvents {
   void send_ping(Ping& ping, Peer& peer, TimePoint now);
   void finish_pings(TimePoint now);
 
-  Directory directory_;
+  Directory named_;  // as the settings have it
+  std::vector<Allow> named_allow_;
+  Believed believed_;
+  Directory directory_;  // as it is meant now
   VerdictCounters verdicts_;
   AddressPool pool_;
   Peers peers_;
@@ -213,9 +247,11 @@ class Host : private ClientEvents {
   Boxes boxes_;
   Middle* middle_ = nullptr;
   GatewayNames gateway_names_;
+  TriggerMoves moves_;
   Outbound outbound_;
   Inbound inbound_;
   TokenBucket no_labels_;
+  TokenBucket client_notes_{200, 1000};
   bool stopping_ = false;
   std::deque<PublicKey> to_greet_;  // recently active peers, after a restart
   TimePoint next_greeting_ = kNever;

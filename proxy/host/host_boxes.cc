@@ -25,8 +25,8 @@ void Host::connect_boxes() {
     else
       rendezvous_.give_up(peer, "it asks for a middle-box that cannot be had", now);
   };
-  parts_.answer_sender = [this](const Peer& peer, Bytes packet) {
-    if (!peer.leg) return parts_.io.to_tun(packet);
+  parts_.answer_sender = [this](const Peer& peer, MutBytes packet) {
+    if (!peer.leg) return parts_.to_program(packet);
     Peer* sender = peers_.leg(peer.leg->other, peer.key);
     OwnFrame own(packet);
     if (sender != nullptr) courier_.seal_and_send(*sender, own.frame(), parts_.clock.now());
@@ -40,6 +40,7 @@ void Host::on_first(const FirstMessage& first, TimePoint now) {
     verdicts_.count(Verdict::malformed);
     return;
   }
+  if (refused(first.key)) return;
   PublicKey who = first.key;
   if (hello->through && first.key != key()) {
     if (hello->through->way == wire::Through::Way::to_box)
@@ -50,6 +51,7 @@ void Host::on_first(const FirstMessage& first, TimePoint now) {
       return;
     }
   }
+  if (refused(who)) return;
   const Peer* before = peers_.find(who);
   const bool wanted = before != nullptr && before->wanted;
   const bool barred = before != nullptr && now < before->barred_until;
@@ -63,6 +65,7 @@ void Host::on_first(const FirstMessage& first, TimePoint now) {
   }
   Peer* peer = peer_for(who, announced_in(*hello));
   if (peer == nullptr) return;
+  if (directory_.knows(who)) ask_records(who);
   const StampGate::Decision decision = gate_.check(first.key, first.stamp);
   if (peer->partner != first.key) {
     // What may be a recording does not end a session that stands.
@@ -200,14 +203,17 @@ void Host::sweep_legs(TimePoint now) {
       end->last_used = std::max(end->last_used, peer.last_used);  // it lends its addresses
     }
   });
-  for (Peer* peer : idle) {
-    Peer* other = peers_.leg(peer->leg->other, peer->key);
-    for (Peer* leg : {peer, other}) {
-      rendezvous_.forget(*leg);
-      if (leg->mine) client_.release(*leg->mine, now);
-    }
-    peers_.remove_legs(PublicKey(peer->key), PublicKey(peer->leg->other));
+  for (const Peer* peer : idle)
+    end_conversation(PublicKey(peer->key), PublicKey(peer->leg->other), now);
+}
+
+void Host::end_conversation(const PublicKey& end, const PublicKey& other, TimePoint now) {
+  for (Peer* leg : {peers_.leg(end, other), peers_.leg(other, end)}) {
+    rendezvous_.forget(*leg);
+    if (leg->mine) client_.release(*leg->mine, now);
+    TriggerMoves::forget(client_, *leg, now);
   }
+  peers_.remove_legs(end, other);
 }
 
 }  // namespace i3

@@ -5,9 +5,9 @@ namespace i3 {
 
 TimePoint Host::next_deadline() const {
   if (stopping_) return client_.next_deadline();
-  TimePoint next =
-      std::min({peers_.next_deadline(), client_.next_deadline(), sessions_.next_deadline(),
-                next_sweep_, next_greeting_, quiet_at_, gateway_names_.next_deadline()});
+  TimePoint next = std::min({peers_.next_deadline(), client_.next_deadline(),
+                             sessions_.next_deadline(), next_sweep_, next_greeting_, quiet_at_,
+                             gateway_names_.next_deadline(), moves_.next_deadline()});
   for (const Ping& ping : pings_) next = std::min(next, ping.deadline);
   return next;
 }
@@ -19,6 +19,7 @@ void Host::on_timer() {
   peers_.due(now, [&](Peer& peer) { on_peer_timer(peer, now); });
   if (now >= sessions_.next_deadline()) sessions_.expire(now);
   if (now >= quiet_at_) check_quiet(now);
+  if (now >= moves_.next_deadline()) moves_.on_timer(now);
   if (now >= next_greeting_) greet(now);
   if (now >= next_sweep_) sweep(now);
   gateway_names_.on_timer(now);
@@ -102,6 +103,7 @@ void Host::sweep(TimePoint now) {
       rendezvous_.forget(peer);
       client_.release(*peer.mine, now);
       peer.mine.reset();
+      TriggerMoves::forget(client_, peer, now);
     }
   });
   for (Peer* peer : idle) remove(*peer);
@@ -125,6 +127,7 @@ void Host::greet(TimePoint now) {
 void Host::remove(Peer& peer) {
   rendezvous_.forget(peer);
   if (peer.mine) client_.release(*peer.mine, parts_.clock.now());
+  TriggerMoves::forget(client_, peer, parts_.clock.now());
   if (peer.needs_route) parts_.io.set_route(peer.ipv4, false);
   parts_.io.log_state("gone " + peer.key.text());
   peers_.remove(peer);
@@ -137,6 +140,7 @@ void Host::drop(Peer& peer) {
   rendezvous_.forget(peer);
   if (peer.mine) client_.release(*peer.mine, now);
   peer.mine.reset();
+  TriggerMoves::forget(client_, peer, now);
   peer.mine_acknowledged = true;
   peer.direct = DirectPaths{};
   peer.forget_return_path();
@@ -179,6 +183,7 @@ std::string Host::state_lines() const {
                       peer.name};
     lines += record.line() + '\n';
   });
+  lines += believed_.lines();
   for (const StampEntry& entry : gate_.entries()) lines += stamp_line(entry) + '\n';
   return lines + gateway_names_.state_lines(now) + client_line(client_.save()) + '\n';
 }
@@ -224,6 +229,19 @@ void Host::pings_ready(Peer& peer, TimePoint now) {
     ping.done({false, {}, {}, peer.absent_reason});
     ping.done = nullptr;
   }
+}
+
+void Host::nudge(Peer& peer) {
+  const TimePoint now = parts_.clock.now();
+  if (!sessions_.can_seal(peer.handle, now)) return rendezvous_.contact(peer, now);
+  std::array<std::uint8_t, 16> storage;
+  Writer writer(storage);
+  wire::NonceControl{wire::Control::ping, parts_.random.u64()}.write(writer);
+  courier_.send_control(peer, writer.written(), now);
+}
+
+void Host::suspect(Peer& peer) {
+  rendezvous_.contact(peer, parts_.clock.now(), true);
 }
 
 void Host::finish_pings(TimePoint now) {

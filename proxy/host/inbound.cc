@@ -34,7 +34,7 @@ Inbound::Result Inbound::on_packet(Peer& peer, MutBytes bytes, MutBytes answer, 
     clamp_mss(*packet, peer.size.limit);
   switch (parts_.rules.inbound(peer.key, *packet, now)) {
     case InboundVerdict::pass:
-      parts_.io.to_tun(bytes);
+      parts_.to_program(bytes);
       return {Verdict::passed};
     case InboundVerdict::reset:
       return {Verdict::not_allowed, build_tcp_reset(*packet, answer).size()};

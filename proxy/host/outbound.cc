@@ -29,7 +29,7 @@ Verdict Outbound::on_packet(Frame frame, TimePoint now) {
 Verdict Outbound::no_such_address(const IpPacket& packet) {
   std::array<std::uint8_t, kReplyCapacity> reply;
   const MutBytes answer = build_unreachable(packet, Unreachable::host, packet.destination(), reply);
-  if (!answer.empty()) parts_.io.to_tun(answer);
+  if (!answer.empty()) parts_.to_program(answer);
   return Verdict::no_such_address;
 }
 

@@ -7,6 +7,7 @@
 #include "overlay/client/client.hh"
 #include "overlay/session/stamp_gate.hh"
 #include "proxy/host/frame.hh"
+#include "proxy/host/group_events.hh"
 #include "proxy/host/peers.hh"
 #include "proxy/host/verdict.hh"
 #include "proxy/packet/inbound_rules.hh"
@@ -27,6 +28,8 @@ class HostIo {
   virtual std::optional<std::uint16_t> open_aside() { return std::nullopt; }
   virtual void send_aside(const Endpoint&, Bytes) {}
   virtual void close_aside() {}
+  // A key moved or was revoked: names may mean others than before.
+  virtual void people_changed() {}
   // One line for the state log; without the newline.
   virtual void log_state(const std::string& line) = 0;
 };
@@ -64,8 +67,14 @@ struct HostParts {
   std::vector<Endpoint> candidates;  // our own addresses for shortcuts
   // An ICMP answer to whoever sent a packet for that peer: a local program, or, on a middle-box,
   // the other end of the conversation.
-  std::function<void(const Peer& peer, Bytes packet)> answer_sender;
-  Edge* edge = nullptr;  // of a gateway
+  std::function<void(const Peer& peer, MutBytes packet)> answer_sender;
+  Edge* edge = nullptr;           // of a gateway
+  GroupEvents* groups = nullptr;  // outlives its place here
+
+  // A packet for local programs, by the addresses that they know.
+  void to_program(MutBytes packet) {
+    if (groups == nullptr || groups->to_program(packet)) io.to_tun(packet);
+  }
 
   // May packets go there because a peer says so? Not to groups, to links, to this machine, or into
   // the tunnel itself, where they would go round in a circle.

@@ -72,10 +72,19 @@ struct Leg {
   std::vector<std::uint64_t> pings;  // wait for a session with this end; at most kMaxPings
 };
 
+// A machine that runs nothing and came through this peer, a gateway, as the gateway says.
+struct ClientSeen {
+  Endpoint client;
+  std::uint8_t protocol = 0;
+  std::uint16_t own_port = 0, gateway_port = 0;
+  TimePoint since{};
+};
+
 struct Peer {
   static constexpr std::size_t kMaxParked = 32;
   static constexpr std::size_t kMaxParkedBytes = 64 * 1024;
   static constexpr std::size_t kMaxUnconfirmed = 4;
+  static constexpr std::size_t kMaxClients = 16;
 
   PeerHandle handle = 0;  // its slot in the address pool
   PublicKey key;
@@ -94,7 +103,11 @@ struct Peer {
   std::uint64_t theirs_sequence = 0;
   std::vector<Endpoint> their_candidates;
 
-  std::optional<Id> mine;           // our private trigger for it
+  std::optional<Id> mine;  // our private trigger for it
+  // While ours move to a nearer node (trigger_moves.hh): the one that will be `mine` once it
+  // stands, and the one that was.
+  std::optional<Id> mine_next, mine_before;
+  TimePoint mine_before_until{};
   std::uint64_t mine_sequence = 0;  // of the last paths message
   wire::ReturnPath mine_told;       // what it was told last of where that stands
   bool mine_acknowledged = true;
@@ -128,6 +141,7 @@ struct Peer {
   TimePoint last_used{};                // packet or query
   TimePoint logged_use{};               // what the state log says
   TimePoint scheduled = kNever;         // earliest entry in the schedule
+  std::deque<ClientSeen> clients;       // latest last, at most kMaxClients
   Duration rtt{};
   Traffic traffic;
 

@@ -32,6 +32,13 @@ void Rendezvous::contact(Peer& peer, TimePoint now, bool from_silence) {
   attempt(peer, now);
 }
 
+void Rendezvous::begin_anew(Peer& peer, TimePoint now) {
+  if (!peer.contact.active) return;
+  const bool from_silence = peer.contact.from_silence;
+  end(peer);
+  contact(peer, now, from_silence);
+}
+
 void Rendezvous::trigger_changed(Peer& peer, TimePoint now) {
   Contact& contact = peer.contact;
   if (!contact.active) return;

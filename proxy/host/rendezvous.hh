@@ -20,6 +20,8 @@ class Rendezvous {
   void contact(Peer& peer, TimePoint now, bool from_silence = false);
   // The private trigger stands, or moved: a try that waited for it goes out.
   void trigger_changed(Peer& peer, TimePoint now);
+  // Where a first message may have left that names a trigger which is no more: with a new one.
+  void begin_anew(Peer& peer, TimePoint now);
 
   // A first message from somebody who may talk to us, judged by the stamp gate.
   void answer(Peer& peer, const FirstMessage& first, const wire::Hello& hello,

@@ -1,6 +1,7 @@
 #include "proxy/host/state.hh"
 
 #include <charconv>
+#include <map>
 #include <unordered_map>
 
 namespace i3 {
@@ -30,6 +31,23 @@ std::optional<PeerRecord> peer_from(const std::vector<std::string_view>& words) 
   record.used = *used;
   record.name = std::string(words[6]);
   return record;
+}
+
+std::optional<RestoredRecord> records_from(const std::vector<std::string_view>& words) {
+  if (words.size() < 2 || words.size() > 3) return std::nullopt;
+  RestoredRecord result;
+  result.publish = words.size() == 3 && words[2] == "published";
+  for (std::string_view rest = words[1]; result.records.size() < 2;) {
+    const std::size_t comma = rest.find(',');
+    std::string why;
+    const auto record = KeyRecord::decode(rest.substr(0, comma), why);
+    if (!record || (!result.records.empty() && record->key != result.records[0].key))
+      return std::nullopt;
+    result.records.push_back(*record);
+    if (comma == std::string_view::npos) return result;
+    rest.remove_prefix(comma + 1);
+  }
+  return std::nullopt;
 }
 
 std::vector<std::uint8_t> bytes_from_hex(std::string_view text) {
@@ -69,10 +87,18 @@ std::string client_line(Bytes saved) {
   return "client " + hex(saved);
 }
 
+std::string record_line(const std::vector<KeyRecord>& records, bool publish) {
+  std::string line = "record ";
+  for (const KeyRecord& record : records)
+    line += (&record == records.data() ? "" : ",") + record.encode();
+  return line + (publish ? " published" : "");
+}
+
 RestoredState RestoredState::parse(std::string_view text) {
   RestoredState state;
   std::unordered_map<PublicKey, PeerRecord> peers;
   std::unordered_map<PublicKey, StampEntry> stamps;
+  std::map<PublicKey, RestoredRecord> records;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) break;  // cut off while it was written
@@ -83,6 +109,8 @@ RestoredState RestoredState::parse(std::string_view text) {
     if (words[0] == "start") state.clean = false;
     if (words[0] == "clean") state.clean = true;
     if (words[0] == "client" && words.size() == 2) state.client = bytes_from_hex(words[1]);
+    if (words[0] == "record" && records.size() < kMaxPeers)
+      if (auto record = records_from(words)) records[record->records[0].key] = std::move(*record);
     if (words[0] == "peer" && peers.size() < kMaxPeers)
       if (auto record = peer_from(words)) peers[record->key] = *record;
     if ((words[0] == "behind" || words[0] == "forgot") && state.names.size() < kMaxPeers)
@@ -100,6 +128,7 @@ RestoredState RestoredState::parse(std::string_view text) {
     }
   }
   for (auto& [key, record] : peers) state.peers.push_back(std::move(record));
+  for (auto& [key, record] : records) state.records.push_back(std::move(record));
   for (auto& [key, entry] : stamps) state.stamps.push_back(entry);
   return state;
 }

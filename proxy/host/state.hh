@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "overlay/base/key_record.hh"
 #include "overlay/base/time.hh"
 #include "overlay/session/stamp_gate.hh"
 #include "proxy/packet/address_pool.hh"
@@ -18,6 +19,7 @@ namespace i3 {
 //   gone KEY
 //   stamp KEY NUMBER
 //   behind ..., forgot ...                  of names behind gateways (gateway_names.hh)
+//   record TEXT[,TEXT] [published]           what a key said of itself, as this host believes it
 //   client HEX                               what the overlay client saved
 //   clean                                    the run ended in order
 struct PeerRecord {
@@ -30,9 +32,15 @@ struct PeerRecord {
   std::string line() const;
 };
 
+struct RestoredRecord {
+  std::vector<KeyRecord> records;  // of one key
+  bool publish = false;
+};
+
 struct RestoredState {
   std::vector<PeerRecord> peers;
   std::vector<StampEntry> stamps;
+  std::vector<RestoredRecord> records;
   std::vector<std::uint8_t> client;
   std::vector<std::string> names;  // lines about names behind gateways, in order
   bool clean = true;  // nothing was lost: the last run ended in order, or there was none
@@ -45,5 +53,6 @@ struct RestoredState {
 std::vector<std::string_view> words_of(std::string_view line);
 std::string stamp_line(const StampEntry& entry);
 std::string client_line(Bytes saved);
+std::string record_line(const std::vector<KeyRecord>& records, bool publish);
 
 }  // namespace i3

@@ -27,15 +27,18 @@ enum class Verdict : std::uint8_t {
   redirected,       // came without the middle-box that it has to come through; was told which
   no_leave,         // a middle-box spoke for a host that gave no leave, or not to this one
   not_inspected,    // the middle-box let no packet pass here
+  revoked,          // first message of a key that is not to be believed any more
+  too_many_notes,   // of gateways about their clients
   kCount,
 };
 
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Verdict::kCount)>
-    kVerdictNames = {"passed",          "parked",         "malformed",    "foreign_source",
-                     "no_such_address", "multicast",      "too_big",      "absent",
-                     "park_full",       "not_allowed",    "stranger",     "no_session",
-                     "unknown_control", "too_many_peers", "no_address",   "unexpected",
-                     "redirected",      "no_leave",       "not_inspected"};
+    kVerdictNames = {"passed",          "parked",         "malformed",     "foreign_source",
+                     "no_such_address", "multicast",      "too_big",       "absent",
+                     "park_full",       "not_allowed",    "stranger",      "no_session",
+                     "unknown_control", "too_many_peers", "no_address",    "unexpected",
+                     "redirected",      "no_leave",       "not_inspected", "revoked",
+                     "too_many_notes"};
 
 class VerdictCounters {
  public:

@@ -312,6 +312,11 @@ void Broker::async_nat_names(const std::vector<NatName>& names, Done done) {
   request.nat_names = names;
   impl_->start(std::move(request), std::move(done));
 }
+void Broker::async_waypoint_names(const std::vector<WaypointName>& names, Done done) {
+  BrokerRequest request = request_of(RequestKind::waypoint_names);
+  request.waypoint_names = names;
+  impl_->start(std::move(request), std::move(done));
+}
 BrokerReply Broker::ready() {
   return impl_->call(request_of(RequestKind::ready));
 }

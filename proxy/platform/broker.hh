@@ -14,6 +14,7 @@
 #include "overlay/base/xml/values.hh"
 #include "proxy/platform/nat.hh"
 #include "proxy/platform/unique_fd.hh"
+#include "proxy/platform/waypoint_names.hh"
 
 namespace i3 {
 
@@ -89,6 +90,9 @@ class Broker {
   BrokerReply nat_opens(const NatOpens& opens);
   BrokerReply nat_retain();
   void async_nat_names(const std::vector<NatName>& names, Done done);
+
+  // Of a gateway's waypoints (waypoint_names.hh): at most kMaximumWaypointNames at once.
+  void async_waypoint_names(const std::vector<WaypointName>& names, Done done);
 
   // Once: names resolve and the host can be reached. Told to the service manager.
   BrokerReply ready();

@@ -112,6 +112,9 @@ void write_body(Writer& writer, const BrokerRequest& request) {
     case RequestKind::nat_names:
       write_nat_names(writer, request.nat_names);
       break;
+    case RequestKind::waypoint_names:
+      write_waypoint_names(writer, request.waypoint_names);
+      break;
     default:
       break;
   }
@@ -159,6 +162,9 @@ std::optional<BrokerRequest> BrokerRequest::parse(Bytes message) {
       break;
     case RequestKind::nat_names:
       request.nat_names = read_nat_names(reader);
+      break;
+    case RequestKind::waypoint_names:
+      request.waypoint_names = read_waypoint_names(reader);
       break;
     case RequestKind::nat_retain:
     case RequestKind::refresh_files:

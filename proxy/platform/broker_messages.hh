@@ -13,6 +13,7 @@
 #include "overlay/base/xml/values.hh"
 #include "proxy/platform/nat.hh"
 #include "proxy/platform/unique_fd.hh"
+#include "proxy/platform/waypoint_names.hh"
 
 namespace i3 {
 
@@ -34,6 +35,7 @@ enum class RequestKind : std::uint8_t {
   nat_opens = 14,
   nat_names = 15,
   nat_retain = 16,
+  waypoint_names = 17,  // waypoint_names.hh
 };
 
 inline constexpr std::size_t kMaximumBrokerMessage = 65536;
@@ -59,6 +61,7 @@ struct BrokerRequest {
   std::vector<std::string> domains;
   NatOpens opens;
   std::vector<NatName> nat_names;
+  std::vector<WaypointName> waypoint_names;
 
   // Nothing unless the message is exactly one request with values in range.
   static std::optional<BrokerRequest> parse(Bytes message);

@@ -70,6 +70,8 @@ std::vector<std::uint8_t> write(const Inherited& held) {
   write_sockets(writer, held.tcp);
   write_pairs(writer, held.stubs);
   write_pairs(writer, held.loopback);
+  write_pairs(writer, held.zone);
+  write_sockets(writer, held.waypoints);
   writer.u16(static_cast<std::uint16_t>(held.routes.size()));
   for (const IpPrefix& route : held.routes) {
     writer.bytes(route.address.bytes);
@@ -85,11 +87,12 @@ std::vector<int> descriptors_of(const Inherited& held) {
   for (const UniqueFd& fd : held.tun) fds.push_back(fd.get());
   for (const BoundSocket& socket : held.udp) fds.push_back(socket.fd.get());
   for (const BoundSocket& socket : held.tcp) fds.push_back(socket.fd.get());
-  for (const auto* pairs : {&held.stubs, &held.loopback})
+  for (const auto* pairs : {&held.stubs, &held.loopback, &held.zone})
     for (const DnsPair& pair : *pairs) {
       fds.push_back(pair.udp.fd.get());
       fds.push_back(pair.tcp.fd.get());
     }
+  for (const BoundSocket& socket : held.waypoints) fds.push_back(socket.fd.get());
   if (held.control) fds.push_back(held.control.get());
   for (const UniqueFd* fd : {&held.state, &held.inspect_in, &held.inspect_out, &held.plugins})
     if (*fd) fds.push_back(fd->get());
@@ -149,6 +152,8 @@ bool read(Bytes message, Descriptors fds, Inherited& held) {
   held.tcp = read_sockets(reader, fds);
   held.stubs = read_pairs(reader, fds);
   held.loopback = read_pairs(reader, fds);
+  held.zone = read_pairs(reader, fds);
+  held.waypoints = read_sockets(reader, fds);
   if (flags & kControl) held.control = fds.next();
   if (flags & kState) held.state = fds.next();
   if (flags & kInspectIn) held.inspect_in = fds.next();

@@ -41,11 +41,14 @@ struct Inherited {
   std::vector<BoundSocket> tcp;   // in the order of PlatformRequest::tcp_listen
   std::vector<DnsPair> stubs;     // port 53 of the TUN's addresses
   std::vector<DnsPair> loopback;  // ::1 is missing on hosts without IPv6
-  UniqueFd control;               // listening unix socket
-  UniqueFd inspect_in;            // the interface on which a middle-box shows its packets
-  UniqueFd inspect_out;           // the one from which they come back
-  UniqueFd plugins;               // listening unix socket
-  UniqueFd state;                 // read and write
+  std::vector<DnsPair> zone;      // in the order of PlatformRequest::zone_listen
+  // What TCP to waypoints is sent to: IPv4, IPv6 where there are such, each with its local address.
+  std::vector<BoundSocket> waypoints;
+  UniqueFd control;      // listening unix socket
+  UniqueFd inspect_in;   // the interface on which a middle-box shows its packets
+  UniqueFd inspect_out;  // the one from which they come back
+  UniqueFd plugins;      // listening unix socket
+  UniqueFd state;        // read and write
 };
 
 // The worker's first act. `fd` is the number after --worker; it stays open and is then given to

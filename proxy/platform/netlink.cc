@@ -117,6 +117,25 @@ std::string name_of_link(unsigned link) {
   return if_indextoname(link, name) ? name : "interface " + std::to_string(link);
 }
 
+// A single address, of one host or of a group, or a network.
+RoutePtr route_to(unsigned link, const IpPrefix& destination) {
+  RoutePtr route(rtnl_route_alloc());
+  const IpAddress& address = destination.address;
+  // Every interface has a route of ff00::/8 in the local table, which is looked at first.
+  const bool group6 = address.multicast() && !address.is_v4();
+  AddrPtr network = to_netlink(address, destination.length);
+  rtnl_route_set_family(route.get(), static_cast<std::uint8_t>(family_of(address)));
+  rtnl_route_set_table(route.get(), group6 ? RT_TABLE_LOCAL : RT_TABLE_MAIN);
+  rtnl_route_set_type(route.get(), group6 ? RTN_MULTICAST : RTN_UNICAST);
+  rtnl_route_set_scope(route.get(), destination.is_v4() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
+  rtnl_route_set_dst(route.get(), network.get());
+  if (address.multicast()) rtnl_route_set_metric(route.get(), RTAX_MTU, kMulticastMtu);
+  rtnl_nexthop* hop = rtnl_route_nh_alloc();
+  rtnl_route_nh_set_ifindex(hop, static_cast<int>(link));
+  rtnl_route_add_nexthop(route.get(), hop);  // the route owns it now
+  return route;
+}
+
 }  // namespace
 
 struct Netlink::Impl {
@@ -206,22 +225,12 @@ void Netlink::add_address(unsigned link, const IpAddress& address, unsigned leng
 
 void Netlink::add_route(unsigned link, const IpPrefix& destination,
                         const std::optional<IpAddress>& source) {
-  RoutePtr route(rtnl_route_alloc());
-  AddrPtr network = to_netlink(destination.address, destination.length);
-  rtnl_route_set_family(route.get(), static_cast<std::uint8_t>(family_of(destination.address)));
-  rtnl_route_set_table(route.get(), RT_TABLE_MAIN);
-  rtnl_route_set_type(route.get(), RTN_UNICAST);
-  rtnl_route_set_scope(route.get(), destination.is_v4() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
+  RoutePtr route = route_to(link, destination);
   rtnl_route_set_protocol(route.get(), kStaticProtocol);
-  rtnl_route_set_dst(route.get(), network.get());
   if (source) {
     AddrPtr preferred = to_netlink(*source, source->is_v4() ? 32 : 128);
     rtnl_route_set_pref_src(route.get(), preferred.get());
   }
-  rtnl_nexthop* hop = rtnl_route_nh_alloc();
-  rtnl_route_nh_set_ifindex(hop, static_cast<int>(link));
-  rtnl_route_add_nexthop(route.get(), hop);  // the route owns it now
-
   const std::string what = "route " + destination.text() + " to " + name_of_link(link);
   int error = rtnl_route_add(impl_->socket.get(), route.get(), NLM_F_CREATE | NLM_F_EXCL);
   if (error == -NLE_EXIST) {
@@ -233,16 +242,7 @@ void Netlink::add_route(unsigned link, const IpPrefix& destination,
 }
 
 void Netlink::remove_route(unsigned link, const IpPrefix& destination) {
-  RoutePtr route(rtnl_route_alloc());
-  AddrPtr network = to_netlink(destination.address, destination.length);
-  rtnl_route_set_family(route.get(), static_cast<std::uint8_t>(family_of(destination.address)));
-  rtnl_route_set_table(route.get(), RT_TABLE_MAIN);
-  rtnl_route_set_scope(route.get(), destination.is_v4() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
-  rtnl_route_set_protocol(route.get(), kStaticProtocol);
-  rtnl_route_set_dst(route.get(), network.get());
-  rtnl_nexthop* hop = rtnl_route_nh_alloc();
-  rtnl_route_nh_set_ifindex(hop, static_cast<int>(link));
-  rtnl_route_add_nexthop(route.get(), hop);
+  RoutePtr route = route_to(link, destination);
   int error = rtnl_route_delete(impl_->socket.get(), route.get(), 0);
   if (error < 0 && error != -NLE_OBJ_NOTFOUND && error != -NLE_FAILURE)
     fail("remove the route " + destination.text(), error);

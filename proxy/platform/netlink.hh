@@ -13,6 +13,9 @@
 
 namespace i3 {
 
+// What a packet to a group may have, inside (proxy/host/multicast.hh): the kernel cuts longer ones.
+inline constexpr std::uint32_t kMulticastMtu = 1320;
+
 struct HostLink {
   unsigned index = 0;
   std::string name;
@@ -58,7 +61,8 @@ class Netlink {
   void set_mtu(unsigned link, std::uint16_t mtu);
   // Without the network's route.
   void add_address(unsigned link, const IpAddress& address, unsigned length);
-  // Replaces the same route; `source` is what connections to it leave with.
+  // A group's address has kMulticastMtu on its way. Replaces the same route; `source` is what
+  // connections to it leave with.
   void add_route(unsigned link, const IpPrefix& destination,
                  const std::optional<IpAddress>& source);
   void remove_route(unsigned link, const IpPrefix& destination);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -56,6 +57,11 @@ int milliseconds_until(steady_clock::time_point when) {
 
 bool host_has_ipv6() {
   return ::access("/proc/sys/net/ipv6", F_OK) == 0;
+}
+
+bool interface_is_there(unsigned index) {
+  char name[IF_NAMESIZE];
+  return ::if_indextoname(index, name) != nullptr;
 }
 
 }  // namespace
@@ -112,6 +118,7 @@ void Parent::Impl::acquire() {
           std::make_unique<Forwarding>(request.nat->forwarding_record, log), log);
     }
     if (request.inspect) acquire_inspection();
+    acquire_waypoints();
     if (!request.state_file.empty()) held.state = open_state_file(request.state_file);
     if (!request.control_socket.empty()) {
       held.control =
@@ -183,6 +190,23 @@ void Parent::Impl::acquire_inspection() {
   plugins_bound = true;
 }
 
+// The listeners have the TUN's own addresses, which are this host's whatever its networks do.
+void Parent::Impl::acquire_waypoints() {
+  for (const Endpoint& listen : request.zone_listen)
+    held.zone.push_back(bind_dns(listen.address, listen.port));
+  if (!request.waypoints || !request.tun) return;
+  WaypointTable::Places places{held.tun_name, {}, {}, {}};
+  const auto listen = [&](const std::optional<TunAddress>& own) {
+    held.waypoints.push_back(listen_tcp({own->address, 0}, "waypoints"));
+    return held.waypoints.back().local;
+  };
+  if (!request.waypoints->ranges4.empty() && request.tun->ipv4)
+    places.listener4 = listen(request.tun->ipv4);
+  if (request.waypoints->prefix6 && held.ipv6) places.listener6 = listen(request.tun->ipv6);
+  for (const BoundSocket& socket : held.udp) places.udp.push_back(socket.local.port);
+  waypoints = std::make_unique<WaypointTable>(*request.waypoints, std::move(places), log);
+}
+
 void Parent::Impl::spawn() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
@@ -210,6 +234,7 @@ void Parent::Impl::spawn() {
   log.info("worker_started", {{"pid", child}, {"incarnation", held.incarnation}});
   ++held.incarnation;
   if (nat) nat->new_worker();
+  if (waypoints) waypoints->new_worker();
 }
 
 // In the child: one open socket, no privilege, a fresh memory layout, and no life after the parent.
@@ -304,6 +329,12 @@ void Parent::Impl::on_worker_end(int status) {
   bool by_itself = WIFEXITED(status);
   int code = by_itself ? WEXITSTATUS(status) : WTERMSIG(status);
   log.warning("worker_died", {{by_itself ? "exit_code" : "signal", code}});
+  if (request.tun && !interface_is_there(held.tun_index)) {
+    log.error("interface_deleted", {{"interface", held.tun_name}});
+    ending = true;
+    exit_code = 1;
+    return;
+  }
   if (by_itself && code != 0 && held.incarnation == 1 && !was_ready) {
     // It said what is wrong; another one would say the same.
     ending = true;
@@ -377,6 +408,7 @@ void Parent::Impl::undo() {
   inspection.reset();
   if (plugins_bound) ::unlink(request.inspect->plugins.c_str());
   plugins_bound = false;
+  waypoints.reset();
   if (control_bound) ::unlink(request.control_socket.c_str());
   control_bound = false;
   explicit_bzero(held.seed.data(), held.seed.size());

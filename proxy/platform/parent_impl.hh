@@ -14,6 +14,7 @@
 #include "proxy/platform/netlink.hh"
 #include "proxy/platform/parent.hh"
 #include "proxy/platform/privileges.hh"
+#include "proxy/platform/waypoint_table.hh"
 
 namespace i3 {
 
@@ -41,6 +42,7 @@ struct Parent::Impl {
 
   std::unique_ptr<NatTable> nat;
   std::vector<IpAddress> nat_named;
+  std::unique_ptr<WaypointTable> waypoints;
   std::unique_ptr<Placement> placement;
   BrokerRequest placed;  // what it was made of
 
@@ -66,6 +68,7 @@ struct Parent::Impl {
   void acquire_tun();
   void acquire_dns();
   void acquire_inspection();
+  void acquire_waypoints();
   void spawn();
   [[noreturn]] void become_worker(int socket, pid_t parent);
   int timeout_ms() const;
@@ -107,6 +110,7 @@ struct Parent::Impl {
   Answer place_dns(const BrokerRequest& asked);
   Answer update_nameservers(const BrokerRequest& asked);
   Answer change_nat(const BrokerRequest& asked);
+  Answer change_waypoints(const BrokerRequest& asked);
   Answer on_ready();
   std::string why_not_routed(const IpPrefix& prefix);
 };

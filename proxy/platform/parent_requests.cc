@@ -90,6 +90,8 @@ Parent::Impl::Answer Parent::Impl::answer(BrokerRequest& asked, UniqueFd fd) {
       case RequestKind::nat_names:
       case RequestKind::nat_retain:
         return change_nat(asked);
+      case RequestKind::waypoint_names:
+        return change_waypoints(asked);
       case RequestKind::ready:
         return on_ready();
       case RequestKind::alive:
@@ -153,6 +155,8 @@ std::string Parent::Impl::why_not_routed(const IpPrefix& prefix) {
   const IpAddress& address = prefix.address;
   if (held.tun_index == 0) return "there is no interface";
   if (prefix.length != (address.is_v4() ? 32u : 128u)) return "only single addresses";
+  if (address.multicast())
+    return for_one_link(address) ? address.text() + " is for one link only" : std::string();
   if (!address.is_private() || address.loopback() || address.multicast() || address.link_local())
     return address.text() + " is not a private address";
   for (const HostRoute& route : netlink.routes()) {
@@ -276,6 +280,24 @@ Parent::Impl::Answer Parent::Impl::change_nat(const BrokerRequest& asked) {
     if (std::string why = why_not_real(*name.real, own_ones); !why.empty()) return refused(why);
   }
   std::string why = nat->set(asked.nat_names, netlink);
+  return why.empty() ? fine() : failed(why);
+}
+
+// A waypoint leads into the overlay and nowhere else.
+Parent::Impl::Answer Parent::Impl::change_waypoints(const BrokerRequest& asked) {
+  if (!waypoints) return refused("this daemon has no waypoints");
+  for (const WaypointName& name : asked.waypoint_names) {
+    if (!waypoints->has(name.waypoint)) return refused(name.waypoint.text() + " is no waypoint");
+    if (!name.target) continue;
+    const auto& own = name.target->is_v4() ? request.tun->ipv4 : request.tun->ipv6;
+    const bool routed =
+        std::find(held.routes.begin(), held.routes.end(),
+                  IpPrefix{*name.target, name.target->is_v4() ? 32u : 128u}) != held.routes.end();
+    const bool virtual_one =
+        own && *name.target != own->address && (own->network().contains(*name.target) || routed);
+    if (!virtual_one) return refused(name.target->text() + " is no peer's virtual address");
+  }
+  std::string why = waypoints->set(asked.waypoint_names, netlink);
   return why.empty() ? fine() : failed(why);
 }
 

@@ -11,6 +11,7 @@
 
 #include "overlay/base/endpoint.hh"
 #include "overlay/base/xml/values.hh"
+#include "proxy/platform/waypoint_names.hh"
 
 namespace i3 {
 
@@ -78,6 +79,8 @@ struct PlatformRequest {
   DnsRequest dns;
   std::optional<NatRequest> nat;
   std::optional<InspectRequest> inspect;
+  std::vector<Endpoint> zone_listen;  // of a gateway's DNS zone, UDP and TCP
+  std::optional<WaypointRequest> waypoints;
   std::string control_socket;  // empty: none
   std::string control_group;   // empty or missing in the system: root only
   std::string state_file;      // empty: none

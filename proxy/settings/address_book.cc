@@ -12,6 +12,17 @@ EntryKind kind_of(const XmlElement& element) {
   return EntryKind::middlebox;
 }
 
+std::optional<std::array<std::uint8_t, 32>> read_secret(std::string_view text, std::string& why) {
+  const auto bytes = from_base32(text);
+  if (!bytes || bytes->size() != 32) {
+    why = "is no secret; write 52 characters as i3-ctl keygen puts them into a file";
+    return std::nullopt;
+  }
+  std::array<std::uint8_t, 32> secret;
+  std::copy(bytes->begin(), bytes->end(), secret.begin());
+  return secret;
+}
+
 void read_group(const XmlElement& element, BookEntry& entry) {
   entry.mode = element.one_of<GroupMode>(
       "mode", {{"anycast", GroupMode::anycast}, {"multicast", GroupMode::multicast}},
@@ -19,12 +30,23 @@ void read_group(const XmlElement& element, BookEntry& entry) {
   entry.address = element.value(
       "address", [](std::string_view text, std::string& why) -> std::optional<IpAddress> {
         auto address = IpAddress::parse(text);
-        if (address && address->multicast()) return address;
+        if (address && address->multicast() && !for_one_link(*address)) return address;
+        if (address && address->multicast()) {
+          why = "is for one link only; write another one, such as 239.1.2.3 or ff15::1:3";
+          return std::nullopt;
+        }
         why = "is no multicast address; write one of 224.0.0.0/4 or ff00::/8";
         return std::nullopt;
       });
-  if (entry.address && entry.mode != GroupMode::multicast)
-    element.fail("address is for mode=\"multicast\" only; remove it or change the mode");
+  entry.prefer = element.value("prefer", parse_suffix).value_or(SuffixText{});
+  entry.secret = element.value("secret", read_secret);
+  if (entry.mode != GroupMode::multicast)
+    for (const char* attribute : {"address", "secret"})
+      if (!element.text_or(attribute, "").empty())
+        element.fail(std::string(attribute) +
+                     " is for mode=\"multicast\" only; remove it or change the mode");
+  if (entry.mode != GroupMode::anycast && entry.prefer.bits > 0)
+    element.fail("prefer is for mode=\"anycast\" only; remove it or change the mode");
 }
 
 BookEntry read_entry(const XmlElement& element) {
@@ -36,7 +58,7 @@ BookEntry read_entry(const XmlElement& element) {
       element.expect({"name", "key", "shortcuts", "anonymous", "middlebox"});
       break;
     case EntryKind::group:
-      element.expect({"name", "key", "mode", "address"});
+      element.expect({"name", "key", "mode", "address", "prefer", "secret"});
       break;
     default:
       element.expect({"name", "key"});
@@ -73,6 +95,10 @@ std::string_view name_of(EntryKind kind) {
       return "middlebox";
   }
   return "host";
+}
+
+std::string_view name_of(GroupMode mode) {
+  return mode == GroupMode::anycast ? "anycast" : "multicast";
 }
 
 AddressBook AddressBook::parse(std::string text, const std::string& file) {

@@ -10,12 +10,14 @@
 
 #include "overlay/base/keys.hh"
 #include "overlay/base/xml.hh"
+#include "proxy/settings/member_token.hh"
 
 namespace i3 {
 
 enum class EntryKind { host, group, gateway, middlebox };
 enum class GroupMode { anycast, multicast };
 std::string_view name_of(EntryKind kind);
+std::string_view name_of(GroupMode mode);
 
 struct BookEntry {
   EntryKind kind = EntryKind::host;
@@ -26,6 +28,9 @@ struct BookEntry {
   std::string middlebox;                // host: name of an entry; empty: none
   GroupMode mode = GroupMode::anycast;  // group
   std::optional<IpAddress> address;     // group: the multicast address programs use
+  SuffixText prefer;                    // group, anycast: whose members are liked best
+  // group, multicast: what its members know besides the key; nothing: the key is what they know
+  std::optional<std::array<std::uint8_t, 32>> secret;
   XmlPlace place;
 };
 

@@ -159,6 +159,9 @@ std::string entry_text(const BookEntry& entry) {
   if (!entry.middlebox.empty()) text += " middlebox=\"" + entry.middlebox + '"';
   if (entry.kind == EntryKind::group)
     text += entry.mode == GroupMode::multicast ? " mode=\"multicast\"" : " mode=\"anycast\"";
+  if (entry.prefer.bits > 0)
+    text += " prefer=\"" + suffix_text(entry.prefer.suffix, entry.prefer.bits) + '"';
+  if (entry.secret) text += " secret=\"" + base32(*entry.secret) + '"';
   if (entry.address) text += " address=\"" + entry.address->text() + '"';
   return text + "/>";
 }
@@ -230,6 +233,24 @@ std::string book_without(const std::string& text, const std::string& file, std::
     return result;
   }
   throw EditError("no name " + quoted(name) + " in " + file);
+}
+
+std::string book_with_key(const std::string& text, const std::string& file, std::string_view name,
+                          const PublicKey& before, const PublicKey& after) {
+  AddressBook::parse(text, file);
+  const auto document = XmlDocument::parse(text, file);
+  const std::string plain = lower_case(name);
+  for (const XmlElement& element : document->root("address-book").children()) {
+    if (lower_case(element.required("name")) != plain || element.key("key") != before) continue;
+    const Span span = span_of(text, element.offset());
+    const std::size_t at = text.find(before.text(), span.start);
+    if (at == std::string::npos || at >= span.open_end) fail_layout();
+    std::string result = text;
+    result.replace(at, PublicKey::kTextSize, after.text());
+    AddressBook::parse(result, file);
+    return result;
+  }
+  throw EditError("no name " + quoted(name) + " with that key in " + file);
 }
 
 BookImport book_with_imported(const std::string& text, const std::string& file,

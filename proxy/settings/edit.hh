@@ -27,6 +27,9 @@ class EditError : public std::runtime_error {
 std::string book_with_added(const std::string& text, const std::string& file, std::string_view name,
                             const PublicKey& key);
 std::string book_without(const std::string& text, const std::string& file, std::string_view name);
+// Another key for a name that is there with `before`.
+std::string book_with_key(const std::string& text, const std::string& file, std::string_view name,
+                          const PublicKey& before, const PublicKey& after);
 // Every entry of another book; those already there with the same key are skipped, one with another
 // key is an EditError and nothing is imported.
 struct BookImport {

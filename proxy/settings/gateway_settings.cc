@@ -31,11 +31,51 @@ I3ToIpSettings read_i3_to_ip(const XmlElement& element, const AddressBooks& book
   return settings;
 }
 
-IpToI3Settings read_ip_to_i3(const XmlElement& element) {
-  element.expect({"zone", "listen", "waypoints4", "waypoints6"});
-  IpToI3Settings settings;
-  if (element.find("zone")) settings.zone = element.required_domain("zone");
-  settings.listen = element.endpoint("listen", false, 53);
+// "hostmaster@example.org" as the name that an SOA record has for it.
+std::optional<std::string> contact_name(std::string_view text, std::string& why) {
+  const std::size_t at = text.find('@');
+  const std::string_view box = text.substr(0, at);
+  if (at == text.npos || box.empty() || box.find('.') != box.npos) {
+    why = "is no mail address without a dot before the @, such as hostmaster@example.org";
+    return std::nullopt;
+  }
+  return domain_name(std::string(box) + '.' + std::string(text.substr(at + 1)), why);
+}
+
+std::vector<IpAddress> single_addresses(const XmlElement& element, const char* attribute) {
+  std::vector<IpAddress> addresses;
+  for (const IpRange& range :
+       element.value(attribute, parse_ip_ranges).value_or(std::vector<IpRange>())) {
+    if (range.first != range.last)
+      element.fail_value(attribute, "has a range; write single addresses with commas between");
+    addresses.push_back(range.first);
+  }
+  return addresses;
+}
+
+// Where none is written: one inside the zone, at the address that is listened on.
+void read_nameservers(const XmlElement& element, IpToI3Settings& settings) {
+  const auto inside = [&](const std::string& name) { return name.ends_with('.' + settings.zone); };
+  for (const XmlElement& server : element.children("nameserver")) {
+    server.expect({"name", "addresses"});
+    NameServerSettings read{server.required_domain("name"), single_addresses(server, "addresses")};
+    if (inside(read.name) == read.addresses.empty())
+      server.fail_value("name", read.addresses.empty()
+                                    ? "is inside the zone: say its addresses"
+                                    : "is outside the zone, which cannot say its addresses");
+    settings.nameservers.push_back(std::move(read));
+  }
+  if (!settings.nameservers.empty() || !settings.listen) return;
+  std::vector<IpAddress> addresses;
+  for (const Endpoint& listen : settings.listens())
+    if (!listen.address.unspecified()) addresses.push_back(listen.address);
+  if (addresses.empty())
+    element.fail("with listen on every address the zone needs a <nameserver name=\"ns1." +
+                 settings.zone + "\" addresses=\"...\"/>");
+  settings.nameservers.push_back({"ns1." + settings.zone, std::move(addresses)});
+}
+
+void read_waypoints(const XmlElement& element, IpToI3Settings& settings) {
   settings.waypoints4 =
       element.value("waypoints4", parse_ip_ranges).value_or(std::vector<IpRange>());
   for (const IpRange& range : settings.waypoints4)
@@ -44,6 +84,39 @@ IpToI3Settings read_ip_to_i3(const XmlElement& element) {
   settings.waypoints6 = element.value("waypoints6", parse_prefix);
   if (settings.waypoints6 && settings.waypoints6->is_v4())
     element.fail_value("waypoints6", "is an IPv4 network; those go into waypoints4");
+  // Fewer bits of hash are too easily the same for two keys.
+  if (settings.waypoints6 && settings.waypoints6->length > 80)
+    element.fail_value("waypoints6", "is too small; allowed are networks up to /80");
+  settings.ports = element.value("ports", parse_ports).value_or(Ports());
+}
+
+IpToI3Settings read_ip_to_i3(const XmlElement& element, const AddressBooks& books) {
+  element.expect({"zone", "listen", "waypoints4", "waypoints6", "ports", "contact", "default",
+                  "waypoints-at", "dns-at"},
+                 {"listen*", "nameserver*"});
+  IpToI3Settings settings;
+  if (element.find("zone")) settings.zone = element.required_domain("zone");
+  settings.listen = element.endpoint("listen", false, 53);
+  for (const XmlElement& listen : element.children("listen")) {
+    listen.expect({"address"});
+    const auto address = listen.endpoint("address", false, 53);
+    if (!address) listen.fail_value("address", "is missing");
+    (settings.listen ? settings.also_listen.emplace_back() : settings.listen.emplace()) = *address;
+  }
+  read_waypoints(element, settings);
+  read_nameservers(element, settings);
+  settings.contact = element.value("contact", contact_name).value_or("hostmaster." + settings.zone);
+  if (element.find("default")) settings.default_name = element.required_domain("default");
+  if (!settings.default_name.empty() && !books.key_of(settings.default_name))
+    element.fail_value("default", "is in no address book");
+  for (const auto& [attribute, key] :
+       {std::pair{"waypoints-at", &settings.waypoints_at}, std::pair{"dns-at", &settings.dns_at}})
+    if (element.find(attribute)) {
+      *key = read_party(element, attribute, books).key;
+      if (!*key) element.fail_value(attribute, "must be one machine");
+    }
+  if (settings.waypoints_at && (!settings.listen || settings.dns_at))
+    element.fail("waypoints-at is for the machine with the zone: it needs listen, and no dns-at");
   return settings;
 }
 
@@ -128,7 +201,8 @@ GatewaySettings parse_gateway_settings(std::string text, const std::string& file
   settings.books = read_books(root, source);
   if (const auto element = root.child("i3-to-ip"))
     settings.i3_to_ip = read_i3_to_ip(*element, settings.books);
-  if (const auto element = root.child("ip-to-i3")) settings.ip_to_i3 = read_ip_to_i3(*element);
+  if (const auto element = root.child("ip-to-i3"))
+    settings.ip_to_i3 = read_ip_to_i3(*element, settings.books);
   if (const auto element = root.child("middlebox"))
     settings.middlebox = read_middlebox(*element, settings.books);
   if (!settings.i3_to_ip && !settings.ip_to_i3 && !settings.middlebox)

@@ -35,11 +35,30 @@ struct I3ToIpSettings {
                 Protocol protocol, std::uint16_t port) const;
 };
 
+// One of the zone's nameservers; the addresses count for names inside the zone.
+struct NameServerSettings {
+  std::string name;
+  std::vector<IpAddress> addresses;
+};
+
 struct IpToI3Settings {
   std::string zone = "i3";
-  std::optional<Endpoint> listen;  // nothing: no DNS server
+  std::optional<Endpoint> listen;               // nothing: no DNS server
+  std::vector<Endpoint> also_listen;            // further addresses of it
+  std::vector<NameServerSettings> nameservers;  // never empty with `listen`
+  std::string contact;                          // as a DNS name; empty: hostmaster in the zone
+  std::string default_name;  // whom a client gets that names nobody; empty: nobody
   std::vector<IpRange> waypoints4;
   std::optional<IpPrefix> waypoints6;
+  Ports ports;                            // of TCP that the waypoints take
+  std::optional<PublicKey> waypoints_at;  // the machine that has them, if it is another one
+  std::optional<PublicKey> dns_at;        // the machine with the zone, which says what it gave
+
+  std::vector<Endpoint> listens() const {
+    std::vector<Endpoint> all = also_listen;
+    if (listen) all.insert(all.begin(), *listen);
+    return all;
+  }
 };
 
 struct MiddleboxSettings {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "overlay/base/xml/values.hh"
+#include "proxy/settings/pasted.hh"
 
 namespace i3 {
 namespace {
@@ -86,14 +87,6 @@ std::optional<Invitation> read_body(Reader& reader) {
   }
   if (!reader.complete()) return std::nullopt;
   return result;
-}
-
-// What mail, terminals and people do to a line.
-std::string tidied(std::string_view text) {
-  std::string result;
-  for (char c : text)
-    if (c != ' ' && c != '\t' && c != '\r' && c != '\n' && c != '>') result += c;
-  return lower_case(result);
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ ProxySettings parse_proxy_settings(std::string text, const std::string& file,
   const auto document = XmlDocument::parse(std::move(text), file);
   const XmlElement root = document->root("i3-proxy");
   root.expect({}, {"identity", "overlay", "tun", "virtual-addresses", "dns", "address-book*",
-                   "policy", "inbound", "state", "control", "metrics"});
+                   "policy", "inbound", "member*", "state", "control", "metrics"});
   ProxySettings settings;
   settings.file = file;
   settings.identity_file = read_identity(root, settings.identity_file);
@@ -66,6 +66,7 @@ ProxySettings parse_proxy_settings(std::string text, const std::string& file,
   settings.books = read_books(root, source);
   settings.policy = read_policy(root, settings.books);
   settings.inbound = read_inbound(root, settings.books);
+  settings.members = read_members(root, settings.books);
   settings.state = read_state(root, settings.state.file);
   settings.control = read_control(root, settings.control.socket);
   settings.metrics = read_metrics(root);

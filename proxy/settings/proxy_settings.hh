@@ -7,6 +7,7 @@
 
 #include "proxy/settings/address_book.hh"
 #include "proxy/settings/allow.hh"
+#include "proxy/settings/members.hh"
 #include "proxy/settings/overlay_settings.hh"
 #include "proxy/settings/policy.hh"
 
@@ -31,6 +32,7 @@ struct ProxySettings {
   AddressBooks books;
   Policy policy;
   AllowList inbound;
+  std::vector<MemberEntry> members;  // of groups, this host
   StateSettings state{"/var/lib/i3/proxy.state", std::chrono::seconds(7200)};
   ControlSettings control{"/run/i3/proxy.sock", "i3", ""};
   std::optional<Endpoint> metrics;

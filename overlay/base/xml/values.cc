@@ -264,4 +264,9 @@ std::optional<std::string> book_name(std::string_view text, std::string& why) {
   return name;
 }
 
+bool for_one_link(const IpAddress& group) {
+  if (group.is_v4()) return group.to_v4() >> 8 == 0xe00000;
+  return (group.bytes[1] & 15) <= 2;
+}
+
 }  // namespace i3

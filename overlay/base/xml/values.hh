@@ -48,6 +48,8 @@ class Ports {
 
 // For a message: in double quotes, control characters and bytes above ASCII escaped, at most 80.
 std::string quoted(std::string_view text);
+// A multicast address that routers never pass on, such as those of neighbour discovery and mDNS.
+bool for_one_link(const IpAddress& group);
 
 std::optional<std::uint64_t> parse_integer(std::string_view text, std::uint64_t least,
                                            std::uint64_t most, std::string& why);

@@ -2,6 +2,7 @@
 #include "overlay/wire/hello.hh"
 #include "overlay/wire/names.hh"
 #include "overlay/wire/size.hh"
+#include "overlay/wire/waypoint_notes.hh"
 #include "tests/fuzz/wire/round_trip.hh"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -17,5 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::round_trip<wire::SizeProbe>(input);
   fuzz::round_trip<wire::SizeSeen>(input);
   fuzz::round_trip<wire::Piece>(input);
+  fuzz::round_trip<wire::ClientNote>(input);
+  fuzz::round_trip<wire::WaypointNote>(input);
   return 0;
 }

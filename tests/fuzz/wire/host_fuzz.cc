@@ -1,6 +1,7 @@
 // Messages between a host and a node.
 #include "overlay/wire/host_messages.hh"
 #include "overlay/wire/reach.hh"
+#include "overlay/wire/records.hh"
 #include "tests/fuzz/wire/round_trip.hh"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -22,6 +23,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::round_trip<wire::ReachForBody>(input);
   fuzz::round_trip<wire::Step>(input);
   fuzz::round_trip<wire::StepReply>(input);
+  fuzz::round_trip<wire::RecordPut>(input);
+  fuzz::round_trip<wire::RecordKept>(input);
+  fuzz::round_trip<wire::RecordAsk>(input);
+  fuzz::round_trip<wire::Records>(input);
   // Its writer signs, so only parsing and checking are tried.
   if (const auto reply = wire::ProbeReply::parse(input))
     wire::ProbeReply::valid_signature(input, reply->contact.key);

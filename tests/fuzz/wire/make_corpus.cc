@@ -2,8 +2,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "overlay/wire/group.hh"
 #include "overlay/wire/hello.hh"
 #include "overlay/wire/reach.hh"
+#include "overlay/wire/records.hh"
 #include "overlay/wire/size.hh"
 #include "overlay/wire/tunnel.hh"
 #include "tests/fuzz/wire/node_world.hh"
@@ -98,6 +100,22 @@ void host_family(const Identity& identity, const wire::NodeContact& node) {
            bytes_of(wire::StepReply{7, public_id(identity.key()), true, true, 2, node, node}));
 }
 
+void record_family(const Identity& identity, const PublicKey& other) {
+  const Family host{"wire_host"};
+  const KeyRecord moved = KeyRecord::move(identity, other, 9);
+  const KeyRecord revoked = KeyRecord::revoke(identity, 9);
+  host.add("record_put", bytes_of(wire::RecordPut{7, {1}, moved}));
+  host.add("record_put_revoked", bytes_of(wire::RecordPut{7, {}, revoked}));
+  host.add("record_kept", bytes_of(wire::RecordKept{7, 3600}));
+  host.add("record_ask", bytes_of(wire::RecordAsk{7, identity.key()}));
+  host.add("records", bytes_of(wire::Records{7, identity.key(), {moved, moved}}));
+  host.add("records_none", bytes_of(wire::Records{7, identity.key(), {}}));
+  const std::string text = moved.encode();
+  save("key_record", "moved", Input(text.begin(), text.end()));
+  const std::string other_text = revoked.encode();
+  save("key_record", "revoked", Input(other_text.begin(), other_text.end()));
+}
+
 wire::Insert insertion(const Identity& identity) {
   wire::Insert insert;
   insert.nonce = 7;
@@ -166,6 +184,17 @@ void carrier_family(const Identity& identity) {
                wire::Direct::write_front(writer, 4);
                writer.bytes(payload);
              }));
+}
+
+void group_family(const Identity& identity) {
+  const Family family{"wire_group"};
+  family.add("ask", bytes_of(wire::GroupAsk{7}));
+  family.add("answer", bytes_of(wire::GroupAnswer{
+                           7, wire::Delegation::issue(identity, identity.key(), 99, 4, {0xa0})}));
+  wire::GroupData data{identity.key(), 1, 2, 3, {}};
+  Input sealed = written([&](Writer& writer) { data.write_front(writer); });
+  sealed.resize(sealed.size() + 40);
+  family.add("data", sealed);
 }
 
 void hello_family(const Identity& identity, const wire::NodeContact& node) {
@@ -241,6 +270,10 @@ void node_family() {
                                {2, bytes_of(wire::Step{7, id})},
                                {0x22, ring_message(world, wire::RingKind::reach_for,
                                                    bytes_of(wire::ReachForBody{7, elsewhere}))}}));
+  const KeyRecord record = KeyRecord::revoke(peer, 9);
+  family.add("records", session({{2, bytes_of(wire::RecordAsk{7, peer.key()})},
+                                 {2, bytes_of(wire::RecordPut{8, {}, record})},
+                                 {2, bytes_of(wire::RecordAsk{9, peer.key()})}}));
   Input labelled = written([&](Writer& writer) { wire::Labelled::write_front(writer, 4, {}); });
   family.add("labelled", session({{2, labelled}}));
   using wire::RingKind;
@@ -269,10 +302,12 @@ int main(int count, char** values) {
   fuzz::NodeWorld world;
   const wire::NodeContact node = dual(*world.peer);
   host_family(*world.peer, node);
+  record_family(*world.peer, world.me->key());
   insert_family(*world.peer, node);
   ring_family(*world.peer, node);
   carrier_family(*world.peer);
   hello_family(*world.peer, node);
+  group_family(*world.peer);
   tunnel_family(node);
   node_family();
   return 0;

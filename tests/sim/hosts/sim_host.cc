@@ -33,6 +33,10 @@ PublicKey key_of_host(std::uint64_t number) {
   return Identity(seed_of(number)).key();
 }
 
+std::unique_ptr<Identity> identity_of_host(std::uint64_t number) {
+  return std::make_unique<Identity>(seed_of(number));
+}
+
 SimHost::SimHost(SimNetwork& network, SimNetwork::Host machine, const Endpoint& at,
                  std::uint64_t number, HostPlan plan)
     : network_(network),
@@ -54,6 +58,8 @@ SimHost::SimHost(SimNetwork& network, SimNetwork::Host machine, const Endpoint& 
       state_(plan.state) {
   log_state("start");
   host_ = std::make_unique<Host>(*identity_, network_, random_, log_, *this, settings_of(plan));
+  groups_ = std::make_unique<Groups>(*host_, network_, random_, log_,
+                                     [this](Bytes packet) { to_tun(packet); });
   network_.open(machine_, at_, [this](const Endpoint& from, const Endpoint&, MutBytes message) {
     host_->on_datagram(from, message);
     arm();
@@ -70,7 +76,7 @@ SimHost::~SimHost() {
 }
 
 void SimHost::arm() {
-  const TimePoint next = host_->next_deadline();
+  const TimePoint next = std::min(host_->next_deadline(), groups_->next_deadline());
   if (next >= armed_) return;
   if (timer_ != 0) network_.cancel(timer_);
   armed_ = next;
@@ -78,6 +84,7 @@ void SimHost::arm() {
     armed_ = kNever;
     timer_ = 0;
     host_->on_timer();
+    groups_->on_timer();
     arm();
   });
 }
@@ -123,14 +130,25 @@ VirtualIp SimHost::address_of(const PublicKey& key, bool v6) {
 void SimHost::send_packet(std::vector<std::uint8_t> packet) {
   std::vector<std::uint8_t> storage(Frame::kHeadroom + packet.size() + Frame::kTailroom);
   std::copy(packet.begin(), packet.end(), storage.begin() + Frame::kHeadroom);
-  host_->on_tun({storage, Frame::kHeadroom, Frame::kHeadroom + packet.size()});
+  const Frame frame{storage, Frame::kHeadroom, Frame::kHeadroom + packet.size()};
+  if (!groups_->on_tun(frame)) host_->on_tun(frame);
   arm();
 }
 
 void SimHost::send_udp(const PublicKey& to, std::uint16_t from_port, std::uint16_t to_port,
                        const std::string& text) {
-  Tins::IP packet = Tins::IP(address_of(to).text(), host_->own4().text()) /
-                    Tins::UDP(to_port, from_port) / Tins::RawPDU(text);
+  send_udp_to(address_of(to).address(), from_port, to_port, text);
+}
+
+void SimHost::send_udp_to(const IpAddress& to, std::uint16_t from_port, std::uint16_t to_port,
+                          const std::string& text) {
+  if (to.is_v4()) {
+    Tins::IP packet = Tins::IP(to.text(), host_->own4().text()) / Tins::UDP(to_port, from_port) /
+                      Tins::RawPDU(text);
+    return send_packet(packet.serialize());
+  }
+  Tins::IPv6 packet = Tins::IPv6(to.text(), host_->own6().text()) / Tins::UDP(to_port, from_port) /
+                      Tins::RawPDU(text);
   send_packet(packet.serialize());
 }
 

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "proxy/host/host.hh"
+#include "proxy/host/groups.hh"
 #include "sim/sim_ring.hh"
 
 namespace i3::sim {
@@ -29,6 +29,7 @@ class SimHost final : public HostIo {
   ~SimHost() override;
 
   Host& host() { return *host_; }
+  Groups& groups() { return *groups_; }
   const PublicKey& key() const { return identity_->key(); }
   SimNetwork::Host machine() const { return machine_; }
   const std::string& state() const { return state_; }
@@ -40,9 +41,14 @@ class SimHost final : public HostIo {
                 const std::string& text);
   void send_packet(std::vector<std::uint8_t> packet);
   void send_syn(const PublicKey& to, std::uint16_t port);
+  // To any address, from this host's own.
+  void send_udp_to(const IpAddress& to, std::uint16_t from_port, std::uint16_t to_port,
+                   const std::string& text);
   void stop();
   // After a call of host() that may have set a time.
   void arm();
+  // After a call that may have set something going.
+  void turn() { arm(); }
 
   // What local programs received.
   std::vector<std::vector<std::uint8_t>> received;
@@ -71,12 +77,14 @@ class SimHost final : public HostIo {
   Log log_;
   std::string state_;
   std::unique_ptr<Host> host_;
+  std::unique_ptr<Groups> groups_;
   SimNetwork::Timer timer_ = 0;
   TimePoint armed_ = kNever;
 };
 
 // The key that SimHost number `number` has.
 PublicKey key_of_host(std::uint64_t number);
+std::unique_ptr<Identity> identity_of_host(std::uint64_t number);
 
 // Three nodes, and hosts A and B each behind a NAT of its own, who know each other; B lets A in.
 class SmallWorld {

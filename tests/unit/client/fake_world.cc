@@ -156,6 +156,7 @@ ClientOptions World::options() {
   ClientOptions result;
   result.entries = {{nodes[0]->contact.primary(), nodes[0]->contact.key}};
   result.replicas = 0;
+  result.near_nodes = false;  // messages are counted
   return result;
 }
 

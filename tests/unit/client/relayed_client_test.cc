@@ -128,6 +128,22 @@ TEST_CASE("refreshes are 5 to 10 s apart and never in step") {
   CHECK(world.client->ready());
 }
 
+TEST_CASE("silence has the relay asked at once, and a dead one is left after three questions") {
+  World world;
+  world.stand();
+  world.now += 1s;
+  const std::size_t before = world.sent.size();
+  world.client->verify(world.now);
+  REQUIRE(world.sent.size() == before + 1);
+  CHECK(world.sent.back().type() == wire::Type::refresh);
+  world.client->verify(world.now);
+  CHECK(world.sent.size() == before + 1);
+  const TimePoint asked = world.now;
+  for (int i = 0; i < 3; ++i) world.wait();
+  CHECK(world.client->lost());
+  CHECK(world.now <= asked + 2s);
+}
+
 TEST_CASE("nothing that anybody says makes it send to another node") {
   World world;
   world.stand();

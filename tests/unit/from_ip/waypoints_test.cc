@@ -62,21 +62,28 @@ TEST_CASE("a stranger's connection within the second takes nothing from the one 
   CHECK(table.bind(kClient, *address, kStart + 500ms) == "web");
 }
 
-TEST_CASE("one asker holds half of the windows at most, and another still gets one") {
+TEST_CASE("one asker holds three quarters of the windows at most, and another still gets one") {
   Waypoints table = some(4);
-  CHECK(table.give("a", kResolver, kStart));
-  CHECK(table.give("b", kResolver, kStart));
-  CHECK_FALSE(table.give("c", kResolver, kStart));
-  CHECK(table.give("c", kOther, kStart));
-  CHECK(table.give("c", kResolver, kStart));  // that one is open already
-  CHECK(table.give("d", kResolver, kStart + 1s));
+  for (const char* name : {"a", "b", "c"}) CHECK(table.give(name, kResolver, kStart));
+  CHECK_FALSE(table.give("d", kResolver, kStart));
+  CHECK(table.give("d", kOther, kStart));
+  CHECK(table.give("d", kResolver, kStart));  // that one is open already
+  CHECK(table.give("e", kResolver, kStart + 1s));
+}
+
+TEST_CASE("who asks for more than its share loses windows of its own, and nobody else's") {
+  Waypoints table = some(4);
+  const auto other = table.give("other", kOther, kStart);
+  for (const char* name : {"a", "b", "c"}) table.give(name, kResolver, kStart + 1ms);
+  for (int i = 0; i < 10; ++i) CHECK(table.give_shared(kResolver, kStart + 2ms) != other);
+  CHECK(table.bind(kClient, *other, kStart + 3ms) == "other");
 }
 
 TEST_CASE("a shared answer binds nobody to the wrong name") {
   Waypoints table = some(1);
   const auto address = table.give("a", kResolver, kStart);
   CHECK_FALSE(table.give("b", kOther, kStart));
-  CHECK(table.give_shared(kStart) == address);
+  CHECK(table.give_shared(kOther, kStart) == address);
   CHECK_FALSE(table.bind(kClient, *address, kStart + 1ms));
 }
 

@@ -88,6 +88,27 @@ TEST_CASE("an IP-to-i3 gateway reads its zone and waypoints") {
   CHECK(settings.ip_to_i3->waypoints6->text() == "2001:db8:7::/64");
 }
 
+TEST_CASE("a zone has a nameserver where it listens, or those that are written") {
+  const auto one = gateway_from(R"(<i3-gateway><ip-to-i3 zone="i3.example.org"
+      listen="203.0.113.9"><listen address="[2001:db8::9]:53"/></ip-to-i3></i3-gateway>)");
+  REQUIRE(one.ip_to_i3->nameservers.size() == 1);
+  CHECK(one.ip_to_i3->nameservers[0].name == "ns1.i3.example.org");
+  CHECK(one.ip_to_i3->nameservers[0].addresses.size() == 2);
+  CHECK(one.ip_to_i3->contact == "hostmaster.i3.example.org");
+  const auto two = gateway_from(R"(<i3-gateway><ip-to-i3 zone="i3.example.org" listen="0.0.0.0:53"
+      contact="dns@example.org" ports="80,443" default="alice" waypoints-at="alice">
+      <nameserver name="ns1.i3.example.org" addresses="203.0.113.9"/>
+      <nameserver name="ns.example.net"/></ip-to-i3>
+      <address-book file="book.xml"/></i3-gateway>)",
+                                kBook);
+  CHECK(two.ip_to_i3->nameservers.size() == 2);
+  CHECK(two.ip_to_i3->contact == "dns.example.org");
+  CHECK(two.ip_to_i3->default_name == "alice");
+  CHECK(two.ip_to_i3->ports.contains(443));
+  CHECK_FALSE(two.ip_to_i3->ports.contains(22));
+  CHECK(two.ip_to_i3->waypoints_at == key_number(1));
+}
+
 TEST_CASE("a middle-box admits its address books, or only whom it names") {
   const auto open = gateway_from(
       R"(<i3-gateway><middlebox/><address-book file="book.xml"/></i3-gateway>)", kBook);

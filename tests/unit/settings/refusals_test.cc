@@ -65,10 +65,11 @@ TEST_CASE("nesting is bounded, and a file that is deep or large is refused witho
 TEST_CASE("unknown and repeated elements and attributes are refused with what is allowed") {
   CHECK(proxy_refusal("<i3-node/>") ==
         "/etc/i3/proxy.xml:1:1: the root element is <i3-node>; <i3-proxy> is needed here");
-  CHECK(inner("<dsn/>") ==
-        kHere +
-            "unknown element <dsn> in <i3-proxy>; allowed are identity, overlay, tun, "
-            "virtual-addresses, dns, address-book, policy, inbound, state, control, metrics");
+  CHECK(
+      inner("<dsn/>") ==
+      kHere +
+          "unknown element <dsn> in <i3-proxy>; allowed are identity, overlay, tun, "
+          "virtual-addresses, dns, address-book, policy, inbound, member, state, control, metrics");
   CHECK(inner("<dns sufix=\"i3\"/>") ==
         kHere + "unknown attribute sufix in <dns>; allowed are suffix, intercept");
   CHECK(inner("<dns suffix=\"i3\" suffix=\"i4\"/>") ==
@@ -318,6 +319,15 @@ TEST_CASE("a gateway refuses to do nothing, and addresses of the wrong family or
         place + "waypoints4=\"2001:db8::1\" has an IPv6 address; those go into waypoints6");
   CHECK(inside("<ip-to-i3 waypoints6=\"10.0.0.0/8\"/>") ==
         place + "waypoints6=\"10.0.0.0/8\" is an IPv4 network; those go into waypoints4");
+  CHECK(inside("<ip-to-i3 waypoints6=\"2001:db8::/96\"/>") ==
+        place + "waypoints6=\"2001:db8::/96\" is too small; allowed are networks up to /80");
+  CHECK(inside("<ip-to-i3 listen=\"0.0.0.0:53\"/>")
+            .ends_with("needs a <nameserver name=\"ns1.i3\" addresses=\"...\"/>"));
+  CHECK(inside("<ip-to-i3 contact=\"a.b@example.org\"/>").find("without a dot before the @") !=
+        std::string::npos);
+  CHECK(inside("<ip-to-i3><nameserver name=\"ns1.i3\"/></ip-to-i3>")
+            .ends_with("is inside the zone: say its addresses"));
+  CHECK(inside("<ip-to-i3 dns-at=\"*\"/>").ends_with("must be one machine"));
   CHECK(inside("<middlebox><allow client=\"eve\"/></middlebox>") ==
         "/etc/i3/gateway.xml:2:12: client=\"eve\" is in no address book; allowed are a name from "
         "there, a key, or *");

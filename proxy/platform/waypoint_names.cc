@@ -1,0 +1,35 @@
+#include "proxy/platform/waypoint_names.hh"
+
+namespace i3 {
+
+std::vector<WaypointName> read_waypoint_names(Reader& reader) {
+  std::size_t count = reader.u16();
+  if (count == 0 || count > kMaximumWaypointNames) reader.fail();
+  std::vector<WaypointName> names;
+  for (; count > 0 && reader.ok(); --count) {
+    WaypointName name;
+    name.client = IpAddress::v6(reader.array<16>());
+    name.waypoint = IpAddress::v6(reader.array<16>());
+    const std::uint8_t has = reader.u8();
+    const IpAddress target = IpAddress::v6(reader.array<16>());
+    if (has == 1) name.target = target;
+    const bool four = name.waypoint.is_v4();
+    const bool good = has <= 1 && (has == 1 ? target.is_v4() == four : target == IpAddress{}) &&
+                      (four ? name.client.is_v4() : name.client == IpAddress{});
+    if (!good) reader.fail();
+    names.push_back(name);
+  }
+  return names;
+}
+
+void write_waypoint_names(Writer& writer, const std::vector<WaypointName>& names) {
+  writer.u16(static_cast<std::uint16_t>(names.size()));
+  for (const WaypointName& name : names) {
+    writer.bytes(name.client.bytes);
+    writer.bytes(name.waypoint.bytes);
+    writer.u8(name.target ? 1 : 0);
+    writer.bytes(name.target.value_or(IpAddress{}).bytes);
+  }
+}
+
+}  // namespace i3

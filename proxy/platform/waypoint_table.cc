@@ -1,0 +1,159 @@
+#include "proxy/platform/waypoint_table.hh"
+
+#include <algorithm>
+
+#include "proxy/platform/platform_error.hh"
+
+namespace i3 {
+namespace {
+
+std::string listed(const std::vector<IpRange>& ranges) {
+  std::string text;
+  for (const IpRange& range : ranges) text += (text.empty() ? "" : ", ") + range.text();
+  return text;
+}
+
+std::string map_of(const WaypointName& name) {
+  return name.waypoint.is_v4() ? "bound4" : "named6";
+}
+std::string key_of(const WaypointName& name) {
+  if (!name.waypoint.is_v4()) return name.waypoint.text();
+  return name.client.text() + " . " + name.waypoint.text();
+}
+
+}  // namespace
+
+WaypointTable::WaypointTable(WaypointRequest request, Places places, Log& log)
+    : log_(log),
+      request_(std::move(request)),
+      places_(std::move(places)),
+      table_("inet " + nft_table_name("i3_way_", places_.tun)),
+      forwarding_(std::make_unique<Forwarding>(request_.forwarding_record, log)) {
+  if (!nft_.run(ruleset()))
+    throw PlatformError("the gateway's waypoints (nftables table " + table_ +
+                        ") were refused: " + nft_.reason());
+  log_.info("waypoints", {{"table", table_}});
+}
+
+WaypointTable::~WaypointTable() {
+  if (!nft_.run("delete table " + table_))
+    log_.warning("waypoints_left", {{"table", table_}, {"reason", nft_.reason()}});
+}
+
+// 1 the host's own DNS server and overlay port pass  2 TCP to the listener, whatever the waypoint
+// means: the handshake comes before that  3 UDP and echo requests by what it means  4 under our own
+// virtual address into the TUN  5 no way through for what means nothing
+std::string WaypointTable::ruleset() const {
+  const std::string size = std::to_string(kMaximumWaypointsHeld);
+  const std::string four = "ip daddr @waypoints4 ";
+  const std::string six = request_.prefix6 ? "ip6 daddr " + request_.prefix6->text() + " " : "";
+  const std::string ports =
+      request_.ports.all() ? "meta l4proto tcp" : "tcp dport { " + request_.ports.text() + " }";
+  std::string way, unknown;
+  for (const Endpoint& listen : request_.listen) {
+    std::string to = listen.address.is_v4() ? "ip daddr " : "ip6 daddr ";
+    to = listen.address.unspecified() ? "" : to + listen.address.text() + " ";
+    way += "    " + to + "meta l4proto { tcp, udp } th dport " + std::to_string(listen.port) +
+           " return\n";
+  }
+  for (const std::uint16_t port : places_.udp)
+    way += "    udp dport " + std::to_string(port) + " return\n";
+  if (!request_.ranges4.empty() && places_.listener4.port != 0) {
+    way += "    " + four + ports + " dnat ip to " + places_.listener4.text() + "\n";
+    way += "    " + four + "meta l4proto udp dnat ip to ip saddr . ip daddr map @bound4\n";
+    way += "    " + four + "icmp type echo-request dnat ip to ip saddr . ip daddr map @bound4\n";
+  }
+  if (!six.empty() && places_.listener6.port != 0) {
+    way += "    " + six + ports + " dnat ip6 to " + places_.listener6.text() + "\n";
+    way += "    " + six + "meta l4proto udp dnat ip6 to ip6 daddr map @named6\n";
+    way += "    " + six + "icmpv6 type echo-request dnat ip6 to ip6 daddr map @named6\n";
+    unknown = "    " + six + "reject with icmpv6 type addr-unreachable\n";
+  }
+  std::string after;
+  const std::string out = "    ct status dnat oifname \"" + places_.tun + "\" ";
+  if (places_.listener4.port != 0)
+    after += out + "meta nfproto ipv4 snat ip to " + places_.listener4.address.text() + "\n";
+  if (places_.listener6.port != 0)
+    after += out + "meta nfproto ipv6 snat ip6 to " + places_.listener6.address.text() + "\n";
+  const std::string waypoints =
+      request_.ranges4.empty() ? "" : " elements = { " + listed(request_.ranges4) + " };";
+  return "create table " + table_ + " { flags owner; }\n" +  //
+         "table " + table_ + " {\n  flags owner;\n" +
+         "  set waypoints4 { type ipv4_addr; flags interval; auto-merge;" + waypoints + " }\n" +
+         "  map bound4 { type ipv4_addr . ipv4_addr : ipv4_addr; size " + size + "; }\n" +
+         "  map named6 { type ipv6_addr : ipv6_addr; size " + size + "; }\n" +
+         "  chain way { type nat hook prerouting priority -106; policy accept;\n" +
+         "    iifname \"" + places_.tun + "\" return\n" + way + "  }\n" +
+         "  chain after { type nat hook postrouting priority 95; policy accept;\n" + after +
+         "  }\n" + "  set opened4 { type ifname; }\n" +
+         "  chain ours { type filter hook forward priority filter; policy accept;\n" + unknown +
+         "    meta nfproto ipv4 iifname @opened4 iifname != \"" + places_.tun + "\" oifname != \"" +
+         places_.tun + "\" drop\n" + "  }\n" + "}\n";
+}
+
+bool WaypointTable::has(const IpAddress& waypoint) const {
+  if (!waypoint.is_v4()) return request_.prefix6 && request_.prefix6->contains(waypoint);
+  return std::any_of(request_.ranges4.begin(), request_.ranges4.end(),
+                     [&](const IpRange& range) { return range.contains(waypoint); });
+}
+
+void WaypointTable::new_worker() {
+  if (held_.empty()) return;
+  held_.clear();
+  nft_.run("flush map " + table_ + " bound4\nflush map " + table_ + " named6\n");
+}
+
+std::string WaypointTable::set(const std::vector<WaypointName>& names, Netlink& netlink) {
+  std::string commands;
+  std::unordered_map<std::string, std::string> changed;
+  bool four = false, six = false;
+  for (const WaypointName& name : names) {
+    const std::string map = map_of(name), key = key_of(name), place = map + ' ' + key;
+    if (changed.contains(place)) return "the same waypoint twice";
+    const auto known = held_.find(place);
+    const std::string before = known == held_.end() ? "" : known->second;
+    const std::string target = name.target ? name.target->text() : "";
+    if (before == target) continue;
+    if (!before.empty()) commands += "delete element " + table_ + ' ' + map + " { " + key + " }\n";
+    if (!target.empty()) {
+      commands += "add element " + table_ + ' ' + map + " { " + key + " : " + target + " }\n";
+      (name.waypoint.is_v4() ? four : six) = true;
+    }
+    changed.emplace(place, target);
+  }
+  if (held_.size() + changed.size() > kMaximumWaypointsHeld) return "too many waypoints";
+  if (four)
+    if (std::string why = forward4(netlink); !why.empty()) return why;
+  if (six)
+    if (std::string why = forward6(); !why.empty()) return why;
+  if (!commands.empty() && !nft_.run(commands)) return nft_.reason();
+  for (const auto& [place, target] : changed) {
+    if (target.empty())
+      held_.erase(place);
+    else
+      held_[place] = target;
+  }
+  return {};
+}
+
+// Answers leave by the way that packets come in, which is the routes' to say and may change.
+std::string WaypointTable::forward4(Netlink& netlink) {
+  for (const HostLink& link : netlink.links()) {
+    if (link.loopback || !link.up) continue;
+    bool opened = false;
+    if (std::string why = forwarding_->allow4(link.name, opened); !why.empty()) return why;
+    if (opened && !nft_.run("add element " + table_ + " opened4 { \"" + link.name + "\" }"))
+      return nft_.reason();
+  }
+  return {};
+}
+
+std::string WaypointTable::forward6() {
+  bool opened = false;
+  if (std::string why = forwarding_->allow6(opened); !why.empty()) return why;
+  const std::string rule = "add rule " + table_ + " ours meta nfproto ipv6 iifname != \"" +
+                           places_.tun + "\" oifname != \"" + places_.tun + "\" drop";
+  return !opened || nft_.run(rule) ? std::string() : nft_.reason();
+}
+
+}  // namespace i3

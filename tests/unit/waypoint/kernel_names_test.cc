@@ -1,0 +1,65 @@
+#include "gateways/waypoint/kernel_names.hh"
+
+#include <doctest/doctest.h>
+
+using namespace i3;
+
+namespace {
+
+WaypointName name(std::uint32_t n, bool set = true) {
+  WaypointName made{IpAddress::v4(n), IpAddress::v4(0xcb007109), std::nullopt};
+  if (set) made.target = IpAddress::v4(0x64400000 + n);
+  return made;
+}
+
+struct World {
+  std::vector<std::vector<WaypointName>> sent;
+  std::vector<std::function<void(bool, const std::string&)>> done;
+  std::vector<WaypointName> refused;
+  KernelNames names{
+      [this](const auto& some, auto then) {
+        sent.push_back(some);
+        done.push_back(then);
+      },
+      [this](const WaypointName& one, const std::string&) { refused.push_back(one); }};
+};
+
+}  // namespace
+
+TEST_CASE("changes go in one request at a time, and of several for one client the last") {
+  World world;
+  world.names.set(name(1));
+  world.names.set(name(1, false));
+  world.names.set(name(2));
+  world.names.flush();
+  world.names.set(name(3));
+  world.names.flush();
+  REQUIRE(world.sent.size() == 1);
+  CHECK(world.sent[0].size() == 2);
+  world.done[0](true, "");
+  REQUIRE(world.sent.size() == 2);
+  CHECK(world.sent[1] == std::vector{name(3)});
+}
+
+TEST_CASE("one name that is refused keeps no other back") {
+  World world;
+  for (std::uint32_t n = 1; n <= 3; ++n) world.names.set(name(n));
+  world.names.flush();
+  world.done[0](false, "no");
+  for (std::size_t i = 1; i <= 3; ++i) {
+    REQUIRE(world.sent.size() == i + 1);
+    REQUIRE(world.sent[i].size() == 1);
+    world.done[i](!(world.sent[i][0] == name(2)), "no");
+  }
+  CHECK(world.refused == std::vector{name(2)});
+  CHECK(world.names.waiting() == 0);
+}
+
+TEST_CASE("a request holds no more than the parent takes") {
+  World world;
+  for (std::uint32_t n = 0; n < kMaximumWaypointNames + 5; ++n) world.names.set(name(n));
+  world.names.flush();
+  CHECK(world.sent[0].size() == kMaximumWaypointNames);
+  world.done[0](true, "");
+  CHECK(world.sent[1].size() == 5);
+}
