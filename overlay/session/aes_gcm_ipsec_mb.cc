@@ -36,6 +36,7 @@ const Routines& routines() {
 class IpsecMbAesGcm : public AesGcm {
  public:
   explicit IpsecMbAesGcm(const Key& key) : routines_(routines()) {
+    assert(routines_.expand != nullptr);  // ipsec_mb_usable() said so
     routines_.expand(key.data(), &key_);
   }
   ~IpsecMbAesGcm() override { sodium_memzero(&key_, sizeof key_); }
