@@ -1,5 +1,6 @@
 #include "overlay/client/relayed_client.hh"
 
+#include <algorithm>
 #include <utility>
 
 #include "overlay/client/core.hh"
@@ -122,7 +123,8 @@ bool RelayedClient::on_inserted(const wire::Inserted& inserted, TimePoint now) {
 // Between a sixth and a third of the lifetime, anew each time: two visits keep no common beat.
 void RelayedClient::schedule_refresh(TimePoint now) {
   const std::uint64_t sixth = std::max<std::uint64_t>(lifetime_ms_ / 6, 500);
-  next_ = now + std::chrono::milliseconds(sixth + random_.below(sixth));
+  earliest_ = now + std::chrono::milliseconds(sixth);
+  next_ = earliest_ + std::chrono::milliseconds(random_.below(sixth));
   tries_ = 0;
   nonce_ = 0;
 }
@@ -188,10 +190,9 @@ void RelayedClient::network_changed(TimePoint now) {
 }
 
 void RelayedClient::verify(TimePoint now) {
-  const bool asked = verified_ != TimePoint{} && now < verified_ + kVerifyApart;
-  if (step_ != Step::standing || nonce_ != 0 || asked) return;
-  verified_ = now;
-  refresh(now);
+  if (step_ != Step::standing || nonce_ != 0) return;
+  next_ = std::max(now, earliest_);
+  if (next_ == now) refresh(now);
 }
 
 void RelayedClient::set_families(bool have_v4, bool have_v6) {

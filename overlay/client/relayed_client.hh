@@ -51,7 +51,6 @@ class RelayedClient final : public OverlayAccess {
   static constexpr unsigned kMaxChallenges = 4;
   static constexpr std::size_t kMaxAsked = 64;
   static constexpr Duration kAnswerWithin = std::chrono::seconds(10);
-  static constexpr Duration kVerifyApart = std::chrono::seconds(3);
   static constexpr Duration kRefreshApart = std::chrono::milliseconds(500);
   static constexpr Duration kCookieLifetime = std::chrono::seconds(55);
   static constexpr Duration kWayLifetime = std::chrono::seconds(25);
@@ -88,7 +87,8 @@ class RelayedClient final : public OverlayAccess {
   std::string trouble() const override { return trouble_; }
   Observed observed() const override { return {}; }
   void network_changed(TimePoint now) override;
-  // The relay is asked whether it is still there: three refreshes, half a second apart.
+  // The relay is asked whether it is still there, as soon as the beat of refreshes allows: three of
+  // them, half a second apart.
   void verify(TimePoint now) override;
   void set_families(bool have_v4, bool have_v6) override;
   void stop(TimePoint now) override;
@@ -149,7 +149,7 @@ class RelayedClient final : public OverlayAccess {
   std::uint64_t nonce_ = 0;  // of the request under way; 0: none
   unsigned tries_ = 0, challenges_ = 0;
   TimePoint next_ = kNever;  // a repeat, or a refresh
-  TimePoint verified_{};
+  TimePoint earliest_{};     // no refresh comes sooner after the last one, whatever falls silent
   std::optional<wire::Challenge> proof_;
   TimePoint proof_until_{};
   std::array<std::uint8_t, 16> token_{};

@@ -342,9 +342,7 @@ TEST_CASE(
   };
   int equal = 0;
   for (std::size_t i = 0; i < 3; ++i) {
-    // 5 s to 10 s, and what the network's jitter takes or adds; sooner after a silence of its own,
-    // when the relay is asked whether it is still there.
-    CHECK(gap(first, i) >= 19);
+    CHECK(gap(first, i) >= 99);  // 5 s and 10 s, and what the network's jitter takes or adds
     CHECK(gap(first, i) <= 201);
     if (gap(first, i) == gap(second, i)) ++equal;
   }

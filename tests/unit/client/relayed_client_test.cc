@@ -128,11 +128,17 @@ TEST_CASE("refreshes are 5 to 10 s apart and never in step") {
   CHECK(world.client->ready());
 }
 
-TEST_CASE("silence has the relay asked at once, and a dead one is left after three questions") {
+TEST_CASE(
+    "silence has the relay asked, not sooner than its beat allows, and a dead one is left after "
+    "three questions") {
   World world;
   world.stand();
   world.now += 1s;
   const std::size_t before = world.sent.size();
+  world.client->verify(world.now);
+  CHECK(world.sent.size() == before);
+  CHECK(world.client->next_deadline() == world.now + 4s);
+  world.now += 4s;
   world.client->verify(world.now);
   REQUIRE(world.sent.size() == before + 1);
   CHECK(world.sent.back().type() == wire::Type::refresh);
