@@ -32,6 +32,7 @@ struct DirectPaths {
   // for.
   std::vector<Endpoint> predicted;
   TimePoint sample_until = kNever;
+  unsigned samples = 0;  // asked for
   bool sampled = false;
   std::optional<Duration> took{};  // from then to the first proved way
 

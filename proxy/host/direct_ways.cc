@@ -36,12 +36,15 @@ void DirectWays::try_all(Peer& peer, const std::vector<Endpoint>& told, TimePoin
 bool DirectWays::waits_for_sample(Peer& peer, TimePoint now) {
   DirectPaths& direct = peer.direct;
   if (direct.sampled || parts_.client.port_step() == 0) return false;
-  if (direct.sample_until == kNever) {
-    direct.sample_until = now + kSampleWithin;
-    parts_.client.sample_port(now);
-    parts_.peers.schedule(peer, direct.sample_until);
-  }
+  if (direct.sample_until == kNever) take_sample(peer, now);
   return true;
+}
+
+void DirectWays::take_sample(Peer& peer, TimePoint now) {
+  ++peer.direct.samples;
+  peer.direct.sample_until = now + kSampleWithin;
+  parts_.client.sample_port(now);
+  parts_.peers.schedule(peer, peer.direct.sample_until);
 }
 
 void DirectWays::port_sampled(Peer& peer, const Endpoint& seen, TimePoint now) {
@@ -68,6 +71,7 @@ void DirectWays::own_address_changed(Peer& peer, TimePoint now) {
   if (peer.direct.active) return verify(peer, now);
   peer.direct.rounds = 0;
   peer.direct.sampled = false;
+  peer.direct.samples = 0;
   peer.direct.predicted.clear();
   peer.direct.next_round = now;
   parts_.peers.schedule(peer, now);
@@ -256,7 +260,10 @@ void DirectWays::end_round(Peer& peer, TimePoint now) {
 
 void DirectWays::on_timer(Peer& peer, TimePoint now) {
   if (!wanted(peer)) return;
-  if (now >= peer.direct.sample_until) {
+  if (now >= peer.direct.sample_until && peer.direct.samples < kSamples) {
+    // Lost, or the NAT was being looked at. Once an address is tried its port is spent.
+    take_sample(peer, now);
+  } else if (now >= peer.direct.sample_until) {
     peer.direct.sample_until = kNever;
     peer.direct.sampled = true;
     try_all(peer, peer.their_candidates, now);

@@ -43,6 +43,7 @@ class DirectWays {
 
  private:
   bool waits_for_sample(Peer& peer, TimePoint now);
+  void take_sample(Peer& peer, TimePoint now);
   void try_all(Peer& peer, const std::vector<Endpoint>& told, TimePoint now);
   void add(Peer& peer, const Endpoint& endpoint, bool told, TimePoint now);
   void challenge(Peer& peer, Candidate& candidate, TimePoint now);
@@ -68,6 +69,7 @@ inline constexpr Duration kFirstRoundPause = std::chrono::seconds(2);
 inline constexpr Duration kLastRoundPause = std::chrono::seconds(60);
 // Ports in order: how many that are expected next are told, and how long a look at them may take.
 inline constexpr int kPredictedPorts = 4;
+inline constexpr unsigned kSamples = 4;  // asked for, before it goes without
 inline constexpr Duration kSampleWithin = std::chrono::milliseconds(500);
 inline constexpr Duration kInUse = std::chrono::seconds(30);
 

@@ -37,8 +37,6 @@ Cell meet(const Connection& x, const Connection& y, double loss, int seeds) {
   return cell;
 }
 
-constexpr const char* kInOrder = "symmetric in order";
-
 void matrix(double loss, int seeds) {
   std::printf("NAT matrix, %.0f %% loss, %d seeds: direct/runs (median ms to the direct path)\n",
               loss * 100, seeds);
@@ -55,11 +53,7 @@ void matrix(double loss, int seeds) {
       CAPTURE(x.name);
       CAPTURE(y.name);
       CHECK(cell.connected == cell.runs);
-      // A host that looks for near nodes takes ports of its NAT meanwhile: told in advance, and
-      // with messages lost, they are not always the right ones.
-      const bool guessed = loss > 0 && (x.name == kInOrder || y.name == kInOrder);
-      CHECK(cell.direct >= (expected ? (guessed ? 1 : cell.runs) : 0));
-      if (!expected) CHECK(cell.direct == 0);
+      CHECK(cell.direct == (expected ? cell.runs : 0));
     }
 }
 
