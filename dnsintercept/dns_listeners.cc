@@ -47,6 +47,12 @@ class DnsListeners::Impl : public std::enable_shared_from_this<Impl> {
     idle_timer_.cancel(ignored);
   }
 
+  std::uint64_t refused() const { return refused_; }
+
+  void ignore(const DnsClient& client) {
+    if (client.transport == DnsTransport::tcp) drop(client.socket);
+  }
+
   void answer(const DnsClient& client, Bytes message) {
     if (client.transport == DnsTransport::udp)
       return udp_[client.socket]->send(client.peer, client.local, message);
@@ -108,7 +114,10 @@ class DnsListeners::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void accepted(asio::ip::tcp::socket socket) {
-    if (clients_.size() >= max_connections_ && !make_room()) return;  // the socket closes
+    if (clients_.size() >= max_connections_ && !make_room()) {
+      ++refused_;  // the socket closes
+      return;
+    }
     const std::uint32_t number = ++last_number_;
     error_code ignored;
     const auto remote = socket.remote_endpoint(ignored);
@@ -190,6 +199,7 @@ class DnsListeners::Impl : public std::enable_shared_from_this<Impl> {
   std::uint32_t last_number_ = 0;
   asio::steady_timer idle_timer_;
   bool watching_idle_ = false;
+  std::uint64_t refused_ = 0;
   bool stopped_ = false;
 };
 
@@ -206,6 +216,14 @@ DnsListeners::~DnsListeners() {
 
 void DnsListeners::answer(const DnsClient& client, Bytes message) {
   impl_->answer(client, message);
+}
+
+void DnsListeners::ignore(const DnsClient& client) {
+  impl_->ignore(client);
+}
+
+std::uint64_t DnsListeners::refused() const {
+  return impl_->refused();
 }
 
 void DnsListeners::stop() {

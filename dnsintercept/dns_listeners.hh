@@ -24,8 +24,8 @@ struct DnsSockets {
 class DnsListeners {
  public:
   struct Callbacks {
-    // Borrowed for the call. Who asked over TCP is owed an answer until it gets
-    // one: an owner that stays silent loses the connection when it is idle.
+    // Borrowed for the call. Who asked over TCP is owed an answer until it gets one, and is not
+    // sent away meanwhile: answer() or ignore() each question.
     std::function<void(const DnsClient& client, Bytes message)> question;
     std::function<void(const DnsClient& client)> gone = [](const DnsClient&) {};  // over TCP
   };
@@ -40,6 +40,10 @@ class DnsListeners {
 
   // Nothing happens when the client is gone.
   void answer(const DnsClient& client, Bytes message);
+  // It gets none: over TCP its connection ends, for nobody may hold one by asking nothing.
+  void ignore(const DnsClient& client);
+  // TCP connections that found no room.
+  std::uint64_t refused() const;
   // Afterwards no callback runs any more.
   void stop();
 

@@ -31,6 +31,9 @@ FirstBytes read_tls_hello(Bytes stream);
 // RFC 9112: the target's authority where there is one, else the one Host field. Two Host fields, a
 // blank before the colon or a folded one are `other`.
 FirstBytes read_http_host(Bytes stream);
+// Can it say more than it did of the first `before` bytes, for which it asked for more? A head is
+// read again when its request line or the head itself is whole, not for every segment.
+bool http_host_may_show(Bytes stream, std::size_t before);
 
 // The name in "host", "host:80" or "host." as above; empty if it is none, such as an address.
 std::string host_of_authority(std::string_view authority);

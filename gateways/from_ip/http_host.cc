@@ -108,6 +108,15 @@ std::string host_of_authority(std::string_view authority) {
   return name;
 }
 
+bool http_host_may_show(Bytes stream, std::size_t before) {
+  if (stream.size() >= kMaxFirstBytes) return true;
+  std::string_view known = as_text(stream.first(before));
+  while (known.starts_with('\r') || known.starts_with('\n')) known.remove_prefix(1);
+  if (known.find('\n') == known.npos) return true;  // the request line was not whole
+  const std::string_view fresh = as_text(stream.subspan(before - std::min<std::size_t>(before, 2)));
+  return fresh.find("\n\n") != fresh.npos || fresh.find("\n\r\n") != fresh.npos;
+}
+
 FirstBytes read_http_host(Bytes stream) {
   if (stream.size() > kMaxFirstBytes) stream = stream.first(kMaxFirstBytes);
   const bool full = stream.size() == kMaxFirstBytes;

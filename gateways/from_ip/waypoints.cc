@@ -109,6 +109,11 @@ std::optional<std::string_view> Waypoints::bind(const IpAddress& client, const I
   return binding.name;
 }
 
+std::string_view Waypoints::bound_to(const IpAddress& client, const IpAddress& waypoint) const {
+  const auto found = by_key_.find({client, waypoint});
+  return found == by_key_.end() ? std::string_view() : std::string_view(found->second->name);
+}
+
 void Waypoints::end(Order::iterator binding) {
   changes_.push_back({binding->key.client, binding->key.waypoint, {}});
   by_key_.erase(binding->key);

@@ -56,6 +56,9 @@ class Waypoints {
   std::optional<std::string_view> bind(const IpAddress& client, const IpAddress& waypoint,
                                        TimePoint now);
 
+  // The name that the client is bound to there, empty if none; renews nothing.
+  std::string_view bound_to(const IpAddress& client, const IpAddress& waypoint) const;
+
   struct Change {
     IpAddress client, waypoint;
     std::string name;  // empty: the binding is over

@@ -105,7 +105,10 @@ void Middlebox::read() {
 void Middlebox::judge(MutBytes packet) {
   const auto view = IpView::parse(packet);
   // Larger ones than an end's interface takes are none of the ends'.
-  if (!view || packet.size() > Frame::kHeadroom + wire::kMaxMessage) return;
+  if (!view || packet.size() > Frame::kHeadroom + wire::kMaxMessage) {
+    ++counters_.malformed;
+    return;
+  }
   judges_.packet(name_of(view->source()), name_of(view->destination()), packet,
                  worker_.clock().now(), worker_.clock().wall());
 }
@@ -170,8 +173,14 @@ void Middlebox::add_metrics(MetricsText& text) {
       .sample("what", "passed", judged.passed)
       .sample("what", "dropped", judged.dropped)
       .sample("what", "no_judge", judged.no_judge)
-      .sample("what", "no_room", judged.no_room);
-  text.counter("middlebox_alerts_total", "Alerts of plug-ins.").sample(counters_.alerts);
+      .sample("what", "no_room", judged.no_room)
+      .sample("what", "malformed", counters_.malformed);
+  text.counter("middlebox_verdicts_total", "Verdicts of plug-ins that did not count.")
+      .sample("what", "too_late", judged.too_late)
+      .sample("what", "not_asked", judged.not_asked);
+  text.counter("middlebox_alerts_total", "Alerts of plug-ins.")
+      .sample("what", "raised", counters_.alerts)
+      .sample("what", "unsent", counters_.alerts_unsent);
 }
 
 }  // namespace i3

@@ -20,6 +20,7 @@ struct MiddleboxCounters {
   std::uint64_t shown = 0;      // written to the interface
   std::uint64_t not_shown = 0;  // its queue was full
   std::uint64_t came_out = 0;   // of the second interface, where there is one
+  std::uint64_t malformed = 0;  // of that: no IP packet, or larger than an end takes
   std::uint64_t alerts = 0, alerts_unsent = 0;
 };
 
@@ -38,7 +39,9 @@ class Middlebox final : public GatewayKind, public Middle {
   void start() override;
   void stop() override;
   void reloaded(const GatewaySettings& settings) override;
-  TimePoint next_deadline() const override { return judges_.next_deadline(); }
+  TimePoint next_deadline() const override {
+    return plugins_ ? judges_.next_deadline() : kNever;  // after stop() nobody is waited for
+  }
   void on_timer() override;
   void add_status(Json& status) override;
   void add_metrics(MetricsText& text) override;

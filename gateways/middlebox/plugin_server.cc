@@ -22,7 +22,10 @@ struct PluginServer::Connection {
 };
 
 PluginServer::PluginServer(boost::asio::io_context& io, UniqueFd socket, Events events, Log& log)
-    : acceptor_(io, stream_protocol(), socket.release()), events_(std::move(events)), log_(log) {
+    : acceptor_(io, stream_protocol(), socket.release()),
+      pause_(io),
+      events_(std::move(events)),
+      log_(log) {
   accept();
 }
 
@@ -43,7 +46,12 @@ void PluginServer::accept() {
           connections_[connection->number] = connection;
           read(connection);
         }
-        accept();
+        if (!error) return accept();
+        // Out of descriptors, and who connected still waits.
+        pause_.expires_after(kAcceptPause);
+        pause_.async_wait([this](const boost::system::error_code& ended) {
+          if (!ended) accept();
+        });
       });
 }
 

@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -44,7 +45,10 @@ class PluginServer {
   bool take(Connection& connection, const PluginMessage& message);
   void close(const std::shared_ptr<Connection>& connection);
 
+  static constexpr std::chrono::milliseconds kAcceptPause{100};
+
   boost::asio::local::stream_protocol::acceptor acceptor_;
+  boost::asio::steady_timer pause_;
   Events events_;
   Log& log_;
   std::map<Plugin, std::shared_ptr<Connection>> connections_;

@@ -29,20 +29,18 @@ void InnerNames::each(const std::function<void(InnerName&)>& visit) const {
   for (const auto& [slot, name] : by_slot_) visit(*name);
 }
 
-InnerName* InnerNames::oldest(const PublicKey* client) const {
-  InnerName* found = nullptr;
-  for (const auto& [slot, name] : by_slot_)
-    if ((client == nullptr || name->client == *client) &&
-        (found == nullptr || name->used < found->used))
-      found = name.get();
-  return found;
+void InnerNames::touch(InnerName& name, TimePoint now) {
+  name.used = now;
+  order_.splice(order_.end(), order_, name.in_order);
+  name.siblings->splice(name.siblings->end(), *name.siblings, name.in_siblings);
 }
 
 InnerName* InnerNames::add(const PublicKey& client, std::string_view text, TimePoint now) {
   if (InnerName* known = find(client, text)) return known;
   const auto count = of_client_.find(client);
-  if (count != of_client_.end() && count->second >= kMaxOfClient) remove(*oldest(&client));
-  if (by_slot_.size() >= kMaxNames) remove(*oldest(nullptr));
+  if (count != of_client_.end() && count->second.size() >= kMaxOfClient)
+    remove(*count->second.front());
+  if (by_slot_.size() >= kMaxNames) remove(*order_.front());
   const AddressPool::Entry* entry =
       pool_.assign(gateway_name_id(gateway_, client, text), Standing::known);
   if (entry == nullptr || by_slot_.contains(entry->slot)) return nullptr;
@@ -56,15 +54,18 @@ InnerName* InnerNames::add(const PublicKey& client, std::string_view text, TimeP
   InnerName* kept = name.get();
   by_name_[keyed_name(client, text)] = kept;
   by_slot_[kept->slot] = std::move(name);
-  ++of_client_[client];
+  kept->siblings = &of_client_[client];
+  kept->in_siblings = kept->siblings->insert(kept->siblings->end(), kept);
+  kept->in_order = order_.insert(order_.end(), kept);
   return kept;
 }
 
 void InnerNames::remove(InnerName& name) {
   if (removed) removed(name);
   pool_.release(gateway_name_id(gateway_, name.client, name.name));
-  if (const auto count = of_client_.find(name.client); --count->second == 0)
-    of_client_.erase(count);
+  order_.erase(name.in_order);
+  name.siblings->erase(name.in_siblings);
+  if (name.siblings->empty()) of_client_.erase(PublicKey(name.client));
   by_name_.erase(keyed_name(name.client, name.name));
   by_slot_.erase(name.slot);
 }
@@ -106,7 +107,7 @@ void InnerNames::restore_line(std::string_view text, TimePoint now, WallTime wal
     if (InnerName* name = find(*client, words[2])) remove(*name);
     return;
   }
-  if (words[0] != "inner" || words.size() != 8 || words[7].size() > wire::NameQuestion::kMaxName ||
+  if (words[0] != "inner" || words.size() != 8 || !wire::NameQuestion::fits(words[7]) ||
       by_slot_.size() >= kMaxNames)
     return;
   const auto ipv4 = IpAddress::parse(words[2]);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -32,6 +33,10 @@ struct InnerName {
   TimePoint used{}, logged{};
   std::vector<std::vector<std::uint8_t>> parked;  // until the kernel knows
 
+  // Its places among all names and among its client's, unused for longest first.
+  std::list<InnerName*>::iterator in_order, in_siblings;
+  std::list<InnerName*>* siblings = nullptr;
+
   Side& side(bool four) { return four ? v4 : v6; }
   const Side& side(bool four) const { return four ? v4 : v6; }
 };
@@ -52,6 +57,7 @@ class InnerNames {
   // that was unused for longest; `removed` is called for it.
   InnerName* add(const PublicKey& client, std::string_view name, TimePoint now);
   void remove(InnerName& name);
+  void touch(InnerName& name, TimePoint now);
   // Called before a name goes.
   std::function<void(InnerName&)> removed;
   // Those for which `over` holds go.
@@ -69,13 +75,13 @@ class InnerNames {
 
  private:
   void restore_line(std::string_view line, TimePoint now, WallTime wall);
-  InnerName* oldest(const PublicKey* client) const;
 
   AddressPool& pool_;
   PublicKey gateway_;
   std::unordered_map<AddressPool::Slot, std::unique_ptr<InnerName>> by_slot_;
   std::unordered_map<std::string, InnerName*> by_name_;
-  std::unordered_map<PublicKey, std::size_t> of_client_;
+  std::list<InnerName*> order_;
+  std::unordered_map<PublicKey, std::list<InnerName*>> of_client_;
 };
 
 }  // namespace i3

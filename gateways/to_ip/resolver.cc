@@ -137,7 +137,9 @@ class Resolver::Impl : public std::enable_shared_from_this<Resolver::Impl> {
   };
   struct Watched {
     explicit Watched(boost::asio::io_context& io, int socket) : descriptor(io, socket) {}
-    ~Watched() { descriptor.release(); }  // c-ares closes it
+    ~Watched() {
+      if (descriptor.is_open()) descriptor.release();  // c-ares closes it
+    }
     stream_descriptor descriptor;
     bool want_read = false, want_write = false, reading = false, writing = false;
   };
@@ -185,7 +187,12 @@ class Resolver::Impl : public std::enable_shared_from_this<Resolver::Impl> {
 
   void watch(int socket, bool readable, bool writable) {
     if (!readable && !writable) {
-      sockets_.erase(socket);
+      // Let go of while the number still means this socket: c-ares closes it, and opens the next
+      // server's with the same one.
+      const auto gone = sockets_.find(socket);
+      if (gone == sockets_.end()) return;
+      gone->second->descriptor.release();
+      sockets_.erase(gone);
       return;
     }
     auto& watched = sockets_[socket];

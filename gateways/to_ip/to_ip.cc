@@ -30,6 +30,7 @@ ToIp::ToIp(Worker& worker, const I3ToIpSettings& settings, std::string_view stat
       unknowns_(200, 400) {
   names_.restore(state, worker_.clock().now(), worker_.clock().wall());
   names_.removed = [this](InnerName& name) {
+    counters_.park_lost += name.parked.size();
     uninstall(name);
     worker_.append_state(InnerNames::gone_line(name));
   };
@@ -101,7 +102,7 @@ void ToIp::on_question(Peer& peer, const wire::NameQuestion& question, TimePoint
   }
   if (InnerName* known = names_.find(peer.key, question.name);
       known != nullptr && now < known->fresh_until) {
-    known->used = now;
+    names_.touch(*known, now);
     return say(peer.key, question.nonce, 0, known, now);
   }
   if (const auto literal = literal_address(question.name)) {
@@ -162,7 +163,7 @@ std::uint8_t ToIp::adopt(const PublicKey& client, const std::string& text, const
   }
   const bool changed4 = take(*name, true, resolved.addresses);
   const bool changed6 = take(*name, false, resolved.addresses);
-  name->used = now;
+  names_.touch(*name, now);
   name->fresh_until =
       now + std::chrono::seconds(std::clamp(resolved.lifetime_s, kLeastLifetime, kMostLifetime));
   if (changed4 || changed6) {
@@ -267,7 +268,7 @@ std::optional<Inbound::Result> ToIp::from_peer(Peer& peer, IpPacket& packet, Mut
     ++counters_.foreign;
     return Inbound::Result{Verdict::not_allowed};
   }
-  name->used = now;
+  names_.touch(*name, now);
   InnerName::Side& side = name->side(four);
   if (!is_open(side, packet)) return refuse(packet, answer);
   if (!side.installed) {
@@ -291,7 +292,7 @@ Peer* ToIp::to_peer(IpPacket& packet, TimePoint now) {
     ++counters_.foreign;
     return nullptr;
   }
-  name->used = now;
+  names_.touch(*name, now);
   ++counters_.passed_out;
   return peer;
 }
@@ -387,6 +388,7 @@ void ToIp::on_changed(const std::vector<NatName>& sent, bool ok, const std::stri
         "nat_refused", {{"name", name->name}, {"address", change.real->text()}, {"reason", why}});
     side.real.reset();
     name->fresh_until = {};
+    counters_.park_lost += std::exchange(name->parked, {}).size();
   }
 }
 
@@ -461,6 +463,7 @@ void ToIp::add_metrics(MetricsText& text) {
                                     {"foreign", counters_.foreign},
                                     {"unknown_address", counters_.unknown_address},
                                     {"park_full", counters_.park_full},
+                                    {"park_lost", counters_.park_lost},
                                     {"install_failed", counters_.install_failed}})
     text.sample("event", name, value);
   text.gauge("to_ip_names", "Names of clients that have an address").sample(names_.size());

@@ -19,7 +19,7 @@ class Worker;
 struct ToIpCounters {
   std::uint64_t questions = 0, answered = 0, name_refused = 0, address_refused = 0,
                 too_many_questions = 0, no_room = 0, passed_in = 0, passed_out = 0, closed_port = 0,
-                foreign = 0, unknown_address = 0, park_full = 0, install_failed = 0;
+                foreign = 0, unknown_address = 0, park_full = 0, park_lost = 0, install_failed = 0;
 };
 
 // A question: 1 may that client ask it  2 known and fresh, or DNS  3 may it have that address  4

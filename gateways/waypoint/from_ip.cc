@@ -148,7 +148,10 @@ void FromIp::start() {
         DnsListeners::Callbacks{[this](const DnsClient& client, Bytes message) {
           std::array<std::uint8_t, kDnsAnswerSize> out;
           const std::size_t size = zone_->answer(client, message, worker_.clock().now(), out);
-          if (size > 0) dns_->answer(client, Bytes(out).first(size));
+          if (size > 0)
+            dns_->answer(client, Bytes(out).first(size));
+          else
+            dns_->ignore(client);
           // What the answer caused leaves: to the parent, or to the machine with the waypoints.
           worker_.after_command();
         }},
@@ -365,13 +368,20 @@ void FromIp::ended(std::uint64_t number) {
 // ---- the kernel's table, and time ----
 
 void FromIp::tell_kernel() {
-  if (!waypoints_here_) return;
+  if (!waypoints_here_) {
+    // The other machine learns them by notes; nothing is kept for it.
+    waypoints_.take_changes();
+    if (waypoints6_) waypoints6_->take_changes();
+    return;
+  }
   for (const Waypoints::Change& change : waypoints_.take_changes()) {
     if (change.name.empty()) {
       kernel_.set({change.client, change.waypoint, std::nullopt});
       continue;
     }
     find(change.name, true, [this, change](std::optional<IpAddress> target) {
+      // A gateway's answer may come when the binding is another one by now, or none.
+      if (waypoints_.bound_to(change.client, change.waypoint) != change.name) return;
       if (target && !target->is_v4()) target.reset();
       kernel_.set({change.client, change.waypoint, target});
     });
@@ -447,7 +457,8 @@ void FromIp::add_metrics(MetricsText& text) {
                                     {"ignored", zone.ignored},
                                     {"truncated", zone.truncated},
                                     {"limited", zone.limited},
-                                    {"silenced", zone.silenced}})
+                                    {"silenced", zone.silenced},
+                                    {"no_room", dns_ ? dns_->refused() : 0}})
     questions.sample("end", name, value);
 }
 

@@ -65,6 +65,8 @@ void Visitor::read() {
     if (before == 0)
       self->deadline(kFirstBytesWithin, &Visitor::on_silence);  // it does speak first
     if (self->first_.size() < self->needed_) return self->read();
+    if (self->kind_ == Kind::http && before > 0 && !http_host_may_show(self->first_, before))
+      return self->read();
     self->on_bytes();
   });
 }

@@ -166,6 +166,7 @@ struct ClientCounters {
   std::uint64_t leftover = 0;          // a packet to be passed on that nobody here took
   std::uint64_t too_long = 0;          // a payload that fits no message
   std::uint64_t no_room = 0;           // take_private beyond kMaxTriggers
+  std::uint64_t records_full = 0;      // keys whose records are not looked after: too many
   std::uint64_t unanswered_sends = 0;  // outstanding sends forgotten without an answer
   std::uint64_t lookups = 0, inserts = 0, removals = 0, refreshes = 0, probes = 0;  // sent
   std::uint64_t challenges = 0, inserted = 0, refreshed = 0, refused = 0;           // taken

@@ -143,6 +143,7 @@ void Placer::stop(TimePoint now) {
   spares_.clear();
   next_spares_.clear();
   moving_ = Moving::no;
+  move_by_ = kNever;
   for (Home& home : homes_) home.finder.stop();
   keeper_.clear();
   std::vector<Id> nowhere;

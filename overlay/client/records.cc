@@ -1,6 +1,7 @@
 #include "overlay/client/records.hh"
 
 #include <algorithm>
+#include <utility>
 
 namespace i3::client {
 namespace {
@@ -8,11 +9,19 @@ namespace {
 constexpr Duration kPatience = std::chrono::milliseconds(400);
 constexpr Duration kNoEntry = std::chrono::seconds(1);  // until an entry node may be alive
 constexpr unsigned kTries = 3;
+constexpr unsigned kMaxChallenges = 3;   // of one node; cookies live for a minute
 constexpr std::size_t kNodesAPlace = 3;  // the owner and its replicas
 
 // About that long: hosts do not march in step.
 TimePoint about(Random& random, TimePoint now, Duration wait) {
   return now + backoff(random, 1, wait, wait);
+}
+
+bool same_records(const std::vector<KeptRecord>& one, const std::vector<KeptRecord>& other) {
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                    [](const KeptRecord& a, const KeptRecord& b) {
+                      return a.record.says_as(b.record) && a.publish == b.publish;
+                    });
 }
 
 }  // namespace
@@ -23,20 +32,28 @@ bool Records::Leg::over() const {
 }
 
 void Records::watch(const std::vector<PublicKey>& keys, TimePoint now) {
-  for (auto& [key, subject] : subjects_) subject.watched = false;
+  std::vector<Subject*> before;
+  for (auto& [key, subject] : subjects_)
+    if (std::exchange(subject.watched, false)) before.push_back(&subject);
   for (const PublicKey& key : keys) {
-    if (!subjects_.contains(key) && subjects_.size() >= kMaxSubjects) break;
+    if (!subjects_.contains(key) && subjects_.size() >= kMaxSubjects) {
+      ++core_.counters.records_full;
+      continue;
+    }
     Subject& subject = subjects_[key];
     subject.watched = true;
     if (subject.next_ask == kNever) subject.next_ask = now;
   }
-  for (auto& [key, subject] : subjects_)
-    if (!subject.watched) subject.next_ask = kNever;
+  for (Subject* subject : before)
+    if (!subject->watched) subject->next_ask = kNever;
   find_next();
 }
 
 void Records::ask(const PublicKey& key, TimePoint now) {
-  if (!subjects_.contains(key) && subjects_.size() >= kMaxSubjects) return;
+  if (!subjects_.contains(key) && subjects_.size() >= kMaxSubjects) {
+    ++core_.counters.records_full;
+    return;
+  }
   Subject& subject = subjects_[key];
   if (subject.asked != TimePoint{} && now < subject.asked + kAskedApart) return;
   subject.next_ask = now;
@@ -44,16 +61,23 @@ void Records::ask(const PublicKey& key, TimePoint now) {
 }
 
 void Records::keep(const std::vector<KeptRecord>& records, TimePoint now) {
-  for (auto& [key, subject] : subjects_) subject.kept.clear();
+  std::map<PublicKey, std::vector<KeptRecord>> before;
+  for (auto& [key, subject] : subjects_) before[key] = std::exchange(subject.kept, {});
   for (const KeptRecord& one : records) {
-    if (!subjects_.contains(one.record.key) && subjects_.size() >= kMaxSubjects) break;
+    if (!subjects_.contains(one.record.key) && subjects_.size() >= kMaxSubjects) {
+      ++core_.counters.records_full;
+      continue;
+    }
     subjects_[one.record.key].kept.push_back(one);
   }
   for (auto& [key, subject] : subjects_) {
     const bool publish = std::any_of(subject.kept.begin(), subject.kept.end(),
                                      [](const KeptRecord& one) { return one.publish; });
     if (!publish) subject.next_put = kNever;
-    if (publish && subject.next_put == kNever) subject.next_put = now;
+    // Something new to say does not wait for the beat of what was said before.
+    const bool same = same_records(before[key], subject.kept);
+    if (!same) subject.nodes = 0;
+    if (publish && (!same || subject.next_put == kNever)) subject.next_put = now;
   }
   find_next();
 }
@@ -84,7 +108,7 @@ void Records::begin_puts(const PublicKey& key, TimePoint now) {
 
 void Records::look_up(const Task& task, Leg& leg, std::size_t which, TimePoint now) {
   const auto entry =
-      entries_.best(leg.tries == 0 ? std::nullopt : std::optional<Endpoint>(leg.asked));
+      entries_.trusted(leg.tries == 0 ? std::nullopt : std::optional<Endpoint>(leg.asked));
   leg.next = now + kPatience;
   ++leg.tries;
   if (!entry) return;
@@ -155,12 +179,18 @@ bool Records::with(const Endpoint& from, std::uint64_t nonce, Use&& use) {
 }
 
 bool Records::on_challenge(const Endpoint& from, const wire::Challenge& challenge, TimePoint now) {
-  return with(from, challenge.nonce, [&](Task& task, Leg&, Exchange& exchange) {
+  const bool ours = with(from, challenge.nonce, [&](Task& task, Leg&, Exchange& exchange) {
     if (!task.put || exchange.cookie == challenge.cookie) return task.put.has_value();
+    if (++exchange.challenges > kMaxChallenges) {
+      exchange.next = kNever;
+      return true;
+    }
     exchange.cookie = challenge.cookie;
     send(task, exchange, now);
     return true;
   });
+  if (ours) finish_ended(now);
+  return ours;
 }
 
 bool Records::on_refused(const Endpoint& from, const wire::Refused& refused, TimePoint now) {
@@ -189,7 +219,6 @@ bool Records::on_records(const Endpoint& from, const wire::Records& records, Tim
   const bool ours = with(from, records.nonce, [&](Task& task, Leg&, Exchange& exchange) {
     if (task.put || records.key != task.key) return false;
     exchange.next = kNever;
-    task.answered = true;
     for (const KeptRecord& one : subjects_[task.key].kept)
       if (std::none_of(records.records.begin(), records.records.end(),
                        [&](const KeyRecord& record) { return record.says_as(one.record); }))

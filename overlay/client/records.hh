@@ -52,7 +52,7 @@ class Records {
     Endpoint to;
     std::uint64_t nonce = 0;
     wire::Cookie cookie{};
-    unsigned tries = 0;
+    unsigned tries = 0, challenges = 0;
     TimePoint next = kNever;  // kNever: over
   };
   // One of the key's two places.
@@ -70,7 +70,7 @@ class Records {
     std::optional<KeyRecord> put;  // else it asks
     std::array<Leg, 2> legs;
     std::vector<KeyRecord> found;
-    bool answered = false, lacking = false;
+    bool lacking = false;
     std::size_t nodes = 0;
   };
 
@@ -83,7 +83,7 @@ class Records {
   void finish_ended(TimePoint now);
   void begin_due(TimePoint now);
   void find_next();
-  // The exchange with that nonce and node, where `puts` fits its task.
+  // The exchange with that nonce and node, if it is under way.
   template <class Use>
   bool with(const Endpoint& from, std::uint64_t nonce, Use&& use);
 

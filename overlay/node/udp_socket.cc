@@ -169,14 +169,22 @@ UdpSocket::Ancillary UdpSocket::ancillary(const msghdr& header) {
 void UdpSocket::remember(const Endpoint& from, const CameTo& came_to) {
   if (came_to.address.multicast()) return;
   if (auto known = came_to_.find(from); known != came_to_.end()) {
+    if (came_to.vouched && !known->second.vouched) ++vouched_;
     if (came_to.vouched || !known->second.vouched) known->second = came_to;
     return;
   }
   // Whoever speaks again is known again; who proved himself is not crowded out by who did not.
-  if (came_to_.size() >= kMaxCameTo)
-    std::erase_if(came_to_, [](const auto& one) { return !one.second.vouched; });
-  if (came_to_.size() >= kMaxCameTo) came_to_.clear();
+  // Each sweep makes room for half of the table at least, so none comes soon after another.
+  if (came_to_.size() >= kMaxCameTo) {
+    if (vouched_ > kMaxCameTo / 2) {
+      came_to_.clear();
+      vouched_ = 0;
+    } else {
+      std::erase_if(came_to_, [](const auto& one) { return !one.second.vouched; });
+    }
+  }
   came_to_.emplace(from, came_to);
+  if (came_to.vouched) ++vouched_;
 }
 
 void UdpSocket::vouch() {
@@ -225,14 +233,18 @@ void UdpSocket::send(const Endpoint& to, Bytes bytes, bool borrow) {
     return;
   }
   if (sending_.full()) flush();
+  // Bulk to one place costs no look-up of its source.
+  const bool answers = answered_ != nullptr && answered_->from == to;
+  const bool again = !sending_.empty() && to == last_to_;
+  if (again && !answers && !last_answers_) return sending_.add_same_route(bytes, borrow);
   const auto source = source_for(to);
-  if (!sending_.empty() && to == last_to_ && source == last_source_)
-    return sending_.add_same_route(bytes, borrow);
+  if (again && source == last_source_) return sending_.add_same_route(bytes, borrow);
   UdpRoute route;
   route.address_size = make_sockaddr(to, v6_, route.address);
   write_source(source, route);
   last_to_ = to;
   last_source_ = source;
+  last_answers_ = answers;
   sending_.add(route, bytes, borrow);
 }
 
@@ -240,7 +252,10 @@ void UdpSocket::flush() {
   if (sending_.empty()) return;
   sending_.flush(fd_.get());
   for (const sockaddr_storage& to : sending_.take_stale_sources())
-    came_to_.erase(from_sockaddr(to));
+    if (const auto known = came_to_.find(from_sockaddr(to)); known != came_to_.end()) {
+      if (known->second.vouched) --vouched_;
+      came_to_.erase(known);
+    }
 }
 
 }  // namespace i3

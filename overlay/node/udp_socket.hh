@@ -112,6 +112,7 @@ class UdpSocket {
   bool dual_ = false;
   bool wildcard_ = false;  // and answers from where it came
   std::unordered_map<Endpoint, CameTo> came_to_;
+  std::size_t vouched_ = 0;  // of them
   const Datagram* answered_ = nullptr;
   std::unique_ptr<std::uint8_t[]> receive_buffer_;
   std::vector<Control> controls_;
@@ -123,6 +124,7 @@ class UdpSocket {
   UdpSending sending_{kLongest};
   Endpoint last_to_;  // of the datagram added last
   std::optional<IpAddress> last_source_;
+  bool last_answers_ = false;  // its source is where a datagram under way came to
   std::uint64_t unsendable_ = 0;
 };
 

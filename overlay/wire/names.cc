@@ -12,14 +12,13 @@ bool is(Reader& reader, Control control) {
   return reader.u8() == static_cast<std::uint8_t>(control);
 }
 
-// As dns_name_text() writes names: escapes leave nothing but this.
-bool plain(std::string_view name) {
-  return !name.empty() && name.size() <= NameQuestion::kMaxName && name.back() != '.' &&
+}  // namespace
+
+bool NameQuestion::fits(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName && name.back() != '.' &&
          std::all_of(name.begin(), name.end(),
                      [](char c) { return c > ' ' && c < 0x7f && !(c >= 'A' && c <= 'Z'); });
 }
-
-}  // namespace
 
 std::optional<NameQuestion> NameQuestion::parse(Bytes plaintext) {
   Reader reader(plaintext);
@@ -29,13 +28,13 @@ std::optional<NameQuestion> NameQuestion::parse(Bytes plaintext) {
   question.families = reader.u8();
   question.name = as_text(reader.rest());
   const bool good =
-      question.families >= 1 && question.families <= (kV4 | kV6) && plain(question.name);
+      question.families >= 1 && question.families <= (kV4 | kV6) && fits(question.name);
   if (!reader.ok() || !good) return std::nullopt;
   return question;
 }
 
 void NameQuestion::write(Writer& writer) const {
-  assert(plain(name));
+  assert(fits(name));
   writer.u8(static_cast<std::uint8_t>(kNameQuestion));
   writer.u64(nonce);
   writer.u8(families);

@@ -16,8 +16,11 @@ struct NameQuestion {
   static constexpr std::size_t kMaxName = 253;
   std::uint64_t nonce = 0;
   std::uint8_t families = 3;
-  std::string name;  // lower case, printable ASCII, no blank, without a final dot
+  std::string name;  // one that fits()
 
+  // Lower case, printable ASCII, no blank, without a final dot. Not every name of the DNS is so: a
+  // label may end in an escaped dot.
+  static bool fits(std::string_view name);
   static std::optional<NameQuestion> parse(Bytes plaintext);
   void write(Writer& writer) const;
 };

@@ -82,6 +82,10 @@ std::vector<IpAddress> joined_v6(std::string_view table, std::string_view interf
 
 bool is_membership_report(Bytes packet) {
   constexpr std::uint8_t kIgmp = 2, kReport = 131, kDone = 132, kReport2 = 143;
+  // Reports go to groups: of any other packet a byte is enough.
+  if (packet.size() < 28) return false;
+  const bool v4 = (load8(packet, 0) >> 4) == 4;
+  if (v4 ? (load8(packet, 16) >> 4) != 0xe : load8(packet, 24) != 0xff) return false;
   const auto headers = IpHeaders::walk(packet);
   if (!headers) return false;
   if (headers->family == Family::v4) return headers->protocol == kIgmp;

@@ -75,6 +75,7 @@ void of_groups(MetricsText& text, Worker& worker) {
           {"park_full", names.park_full},
           {"no_room", names.no_room},
           {"no_flow", names.no_flow},
+          {"withheld", names.withheld},
           {"malformed", names.malformed + groups.malformed},
           {"answered", groups.asked},
           {"over_rate", groups.over_rate},

@@ -76,20 +76,23 @@ std::optional<Names::Behind> Names::behind(std::string_view name) const {
   if (auto own = below_suffix(name)) {
     for (std::size_t dot = own->find('.'); dot != own->npos; dot = own->find('.', dot + 1)) {
       const KnownHost* known = host_.directory().by_name(own->substr(dot + 1));
-      if (known != nullptr && known->gateway && dot > 0)
+      if (known != nullptr && known->gateway && wire::NameQuestion::fits(own->substr(0, dot)))
         return Behind{known->key, std::string(own->substr(0, dot))};
     }
     return std::nullopt;
   }
-  const Decision decision = policy_.decide(name);
-  if (decision.via != Via::gateway || is_reverse(name)) return std::nullopt;
+  return by_policy(policy_.decide(name), name);
+}
+
+std::optional<Names::Behind> Names::by_policy(const Decision& decision, std::string_view name) {
+  if (decision.via != Via::gateway || is_reverse(name) || !wire::NameQuestion::fits(name))
+    return std::nullopt;
   return Behind{decision.gateway_key, std::string(name)};
 }
 
 NameAnswer Names::ask(const Behind& behind, TimePoint now) {
   NameAnswer failed = plain(NameAnswer::Kind::failed);
-  if (behind.gateway == host_.key() || behind.name.size() > wire::NameQuestion::kMaxName)
-    return failed;
+  if (behind.gateway == host_.key()) return failed;
   Peer* gateway = host_.meet(behind.gateway);
   if (gateway == nullptr) return failed;
   const auto told = host_.gateway_names().ask(*gateway, behind.name, now);
@@ -129,11 +132,12 @@ NameAnswer Names::resolve(std::string_view name, TimePoint now) {
     const Peer* peer = host_.meet(*key);
     return peer == nullptr ? plain(NameAnswer::Kind::known) : known(peer->ipv4, peer->ipv6);
   }
-  switch (policy_.decide(name).via) {
+  const Decision decision = policy_.decide(name);
+  switch (decision.via) {
     case Via::ip:
       return plain(NameAnswer::Kind::not_ours);
     case Via::gateway:
-      if (const auto asked_there = behind(name)) return ask(*asked_there, now);
+      if (const auto asked_there = by_policy(decision, name)) return ask(*asked_there, now);
       break;
     case Via::drop:
       break;

@@ -55,6 +55,7 @@ class Names final : public NameService {
   std::string short_name(std::string_view text) const;
 
  private:
+  static std::optional<Behind> by_policy(const Decision& decision, std::string_view name);
   static constexpr std::size_t kMaxWaiting = 64;
 
   NameAnswer ask(const Behind& behind, TimePoint now);

@@ -195,7 +195,10 @@ bool AnycastNames::to_program(MutBytes bytes) {
   AnycastFlow* flow = key ? flows_.find(*key) : nullptr;
   if (flow == nullptr) return true;
   // Another member may be there: the program hears of it when none is.
-  if (says_host_unreachable(*packet) && !flow->answered && !flow->first.empty()) return false;
+  if (says_host_unreachable(*packet) && !flow->answered && !flow->first.empty()) {
+    ++counters_.withheld;
+    return false;
+  }
   flow->seen = clock_.now();
   if (!packet->is_icmp_error()) {
     flow->answered = true;

@@ -24,6 +24,7 @@ struct AnycastNameCounters {
   std::uint64_t no_room = 0;    // conversations beyond kMaxFlows
   std::uint64_t no_flow = 0;    // fragments and errors of no conversation
   std::uint64_t malformed = 0;  // no IP packet
+  std::uint64_t withheld = 0;   // errors that another member makes good
 };
 
 // Sans-I/O, one thread, beside one Host that is not anonymous.

@@ -24,6 +24,8 @@ class Courier {
   // Seals a plaintext and sends it; false when there is no session.
   bool seal_and_send(Peer& peer, Frame frame, TimePoint now);
   bool send_control(Peer& peer, Bytes plaintext, TimePoint now);
+  // Counts a packet that left, whatever in; what is silent from now on is missed.
+  void note_sent(Peer& peer, std::size_t size, TimePoint now);
   bool send_control_direct(Peer& peer, const Endpoint& to, Bytes plaintext, TimePoint now);
   // True where packets travel in the small carriers; an ID packet's is larger.
   bool has_small_way(const Peer& peer) const {
@@ -40,7 +42,6 @@ class Courier {
  private:
   // Where to send for that node; nothing for an address that a peer has no business naming.
   std::optional<Endpoint> reachable(const wire::NodeContact& node) const;
-  void note_sent(Peer& peer, std::size_t size, TimePoint now);
 
   HostParts& parts_;
 };

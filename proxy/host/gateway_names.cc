@@ -67,6 +67,10 @@ GatewayAnswer GatewayNames::answer_of(const Name& name) const {
 
 std::variant<GatewayAnswer, std::uint64_t> GatewayNames::ask(Peer& gateway, std::string_view name,
                                                              TimePoint now) {
+  if (!wire::NameQuestion::fits(name)) {
+    ++counters_.failed;
+    return GatewayAnswer{kServerFailure, {}, {}};
+  }
   gateway.last_used = now;
   if (Name* known = find(gateway.key, name); known != nullptr && now < known->fresh_until) {
     known->used = now;
@@ -330,7 +334,7 @@ void GatewayNames::restore(std::string_view text, TimePoint now) {
   const auto [end, error] =
       std::from_chars(words[6].data(), words[6].data() + words[6].size(), used);
   if (!gateway || !ipv4 || !ipv6 || !ipv4->is_v4() || ipv6->is_v4() || error != std::errc{} ||
-      words[7].size() > wire::NameQuestion::kMaxName)
+      !wire::NameQuestion::fits(words[7]))
     return;
   std::optional<IpAddress> inner4, inner6;
   if (words[4] != "-") inner4 = IpAddress::parse(words[4]);

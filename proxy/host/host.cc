@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/packet/icmp.hh"
+#include "proxy/packet/rewrite.hh"
 
 namespace i3 {
 namespace {
@@ -74,6 +75,12 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
   connect_boxes();
   rendezvous_.deliver = [this](Peer& peer, MutBytes packet, TimePoint now) {
     on_plaintext(peer, packet, {}, now);
+  };
+  rendezvous_.local_view = [this](Peer& peer, MutBytes error) {
+    auto packet = IpPacket::parse(error);
+    if (!packet) return;
+    if (const auto local = gateway_names_.local_source(peer, *packet, parts_.clock.now()))
+      rewrite_source(*packet, *local);
   };
   rendezvous_.ready = [this](Peer& peer, TimePoint now) {
     const bool stands = sessions_.can_seal(peer.handle, now);
@@ -324,11 +331,15 @@ void Host::on_data(const Data& data, const Origin& origin, TimePoint now) {
   if (data.plaintext.empty()) return;
   const unsigned nibble = data.plaintext[0] >> 4;
   if (nibble != 4 && nibble != 6) return on_control(*peer, data.plaintext, origin, now);
-  if (peer->keepalive_at == kNever) {
-    peer->keepalive_at = now + kKeepalive;
-    peers_.schedule(*peer, peer->keepalive_at);
-  }
+  answer_in_time(*peer, now);
   on_plaintext(*peer, data.plaintext, origin, now);
+}
+
+// A packet came: if none goes back soon, an empty message says that it did.
+void Host::answer_in_time(Peer& peer, TimePoint now) {
+  if (peer.keepalive_at != kNever) return;
+  peer.keepalive_at = now + kKeepalive;
+  peers_.schedule(peer, peer.keepalive_at);
 }
 
 // Where packets came and suddenly none do, a NAT of ours may have forgotten us.
@@ -355,8 +366,10 @@ void Host::on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoi
   if (auto paths = wire::Paths::parse(plaintext)) return paths_.on_paths(peer, *paths, now);
   if (auto piece = wire::Piece::parse(plaintext)) {
     // What is not a packet is refused there, like any other.
-    if (auto whole = sizes_.on_piece(peer, *piece); !whole.empty())
+    if (auto whole = sizes_.on_piece(peer, *piece); !whole.empty()) {
+      answer_in_time(peer, now);
       on_plaintext(peer, whole, origin, now);
+    }
     return;
   }
   if (auto seen = wire::SizeSeen::parse(plaintext)) return sizes_.on_seen(peer, seen->nonce, now);

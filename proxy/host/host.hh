@@ -191,6 +191,7 @@ class Host : private ClientEvents {
   void heard_by_node(Peer& peer, TimePoint now);
   void check_quiet(TimePoint now);
   void on_plaintext(Peer& peer, MutBytes plaintext, const Origin& origin, TimePoint now);
+  void answer_in_time(Peer& peer, TimePoint now);
   void on_control(Peer& peer, Bytes plaintext, const Origin& origin, TimePoint now);
   void on_client_note(Peer& peer, const wire::ClientNote& note, TimePoint now);
   void on_cookie(const CookieStored& cookie, TimePoint now);

@@ -112,9 +112,8 @@ void Host::on_box_request(const FirstMessage& first, const wire::Hello& hello, T
 Peer* Host::legs_for(const PublicKey& end, const PublicKey& other,
                      const AnnouncedAddresses& announced) {
   if (Peer* leg = peers_.leg(end, other)) return leg;
-  std::size_t of_one = 0;
-  peers_.each([&](Peer& peer) { of_one += peer.leg && peer.key == end ? 1 : 0; });
-  if (of_one >= kMaxConversationsOfOne || peers_.conversations() >= kMaxConversations) {
+  if (peers_.conversations() >= kMaxConversations ||
+      peers_.conversations_of(end) >= kMaxConversationsOfOne) {
     verdicts_.count(Verdict::too_many_peers);
     return nullptr;
   }
@@ -200,7 +199,8 @@ void Host::sweep_legs(TimePoint now) {
     if (now > std::max(peer.last_used, other->last_used) + parts_.options.idle) {
       if (peer.key < peer.leg->other) idle.push_back(&peer);
     } else if (Peer* end = peers_.find(peer.key)) {
-      end->last_used = std::max(end->last_used, peer.last_used);  // it lends its addresses
+      // It lends its addresses as long as anybody speaks, be it the other end alone.
+      end->last_used = std::max({end->last_used, peer.last_used, other->last_used});
     }
   });
   for (const Peer* peer : idle)

@@ -72,6 +72,7 @@ bool PathSizes::send_in_two(Peer& peer, Bytes packet, TimePoint now) {
     wire::Piece{number, part, part == 0 ? packet.first(half) : packet.subspan(half)}.write(writer);
     if (!courier_.send_control(peer, writer.written(), now)) return false;
   }
+  courier_.note_sent(peer, packet.size(), now);
   return true;
 }
 
@@ -136,12 +137,13 @@ void PathSizes::finish(Peer& peer, TimePoint now) {
   state.next = kNever;
   const std::uint16_t before = state.limit;
   if (state.too_large == 0) {
-    state.limit = state.proved = 0;
+    state.limit = 0;
     state.again = now + kFresh;
   } else {
     state.limit = std::max(state.proved, kLeast);
     state.again = now + kAgain;
   }
+  state.proved = 0;  // by then a route below may have changed, to smaller as well
   if (state.limit != before || state.limit != 0)
     parts_.log.info("path_size", {{"peer", peer.name}, {"largest", std::to_string(limit(peer))}});
 }

@@ -35,6 +35,14 @@ Peer* Peers::leg(const PublicKey& end, const PublicKey& other) const {
   return found == by_ends_.end() ? nullptr : at(found->second);
 }
 
+std::size_t Peers::conversations_of(const PublicKey& end) const {
+  std::size_t count = 0;
+  for (auto at = by_ends_.lower_bound({end, PublicKey{}});
+       at != by_ends_.end() && at->first.first == end; ++at)
+    ++count;
+  return count;
+}
+
 void Peers::add_legs(const Peer& one, const Peer& two) {
   add_leg(one, two);
   add_leg(two, one);

@@ -39,6 +39,7 @@ class Peers {
   void add_legs(const Peer& one, const Peer& two);
   void remove_legs(const PublicKey& one, const PublicKey& two);
   std::size_t conversations() const { return by_ends_.size() / 2; }
+  std::size_t conversations_of(const PublicKey& end) const;
 
   std::size_t size() const { return by_key_.size(); }
   void each(const std::function<void(Peer&)>& visit) const;

@@ -209,21 +209,23 @@ void Rendezvous::give_up(Peer& peer, std::string reason, TimePoint now) {
   peer.parked_bytes = 0;
   for (const auto& packet : parked) {
     parts_.verdicts.count(Verdict::absent);
-    answer_unreachable(peer, packet);
+    answer_unreachable(peer, packet, true);
   }
   // What is sealed from now on would go nowhere; a new handshake is due.
   parts_.sessions.forget(peer.handle);
   if (ready) ready(peer, now);
 }
 
-void Rendezvous::answer_unreachable(Peer& peer, Bytes bytes) {
+void Rendezvous::answer_unreachable(Peer& peer, Bytes bytes, bool waited) {
   if (!unreachables_.take(parts_.clock.now())) return;
   auto packet = IpView::parse(bytes);
   if (!packet) return;
   std::array<std::uint8_t, kReplyCapacity> reply;
   const MutBytes answer =
       build_unreachable(*packet, Unreachable::host, packet->destination(), reply);
-  if (!answer.empty()) parts_.answer_sender(peer, answer);
+  if (answer.empty()) return;
+  if (waited && local_view) local_view(peer, answer);
+  parts_.answer_sender(peer, answer);
 }
 
 void Rendezvous::learn(Peer& peer, const wire::Hello& hello, TimePoint now) {

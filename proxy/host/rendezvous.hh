@@ -42,7 +42,7 @@ class Rendezvous {
   void on_timer(Peer& peer, TimePoint now);
 
   // Tells whoever sent `packet` to the peer that it is unreachable.
-  void answer_unreachable(Peer& peer, Bytes packet);
+  void answer_unreachable(Peer& peer, Bytes packet, bool waited = false);
   void give_up(Peer& peer, std::string reason, TimePoint now);
   void forget(Peer& peer);
 
@@ -50,6 +50,9 @@ class Rendezvous {
   std::function<void(Peer&, MutBytes, TimePoint)> deliver;
   // A session stands: the state log and whoever waits for the peer want to know.
   std::function<void(Peer&, TimePoint)> ready;
+  // Turns an error about a packet that waited, by then with the addresses of its session, into one
+  // with those that its program knows.
+  std::function<void(Peer&, MutBytes)> local_view;
   // Before a handshake of ours: with whom it is to be.
   std::function<void(Peer&, TimePoint)> settle;
   // What a hello of ours says of middle-boxes.

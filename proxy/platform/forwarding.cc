@@ -46,43 +46,54 @@ Forwarding::~Forwarding() {
   put_back();
 }
 
-std::string Forwarding::set(const std::string& key, const std::string& value) {
+std::string Forwarding::set(const std::string& key, const std::string& value, NftContext& nft,
+                            const std::string& guard) {
   const std::string now = read_switch(key);
-  if (now == value || before_.contains(key)) return {};
-  std::string text;
-  auto all = before_;
-  all[key] = now;
-  for (const auto& [name, old] : all) text += name + ' ' + old + '\n';
-  if (std::string why = replace_file(record_, text); !why.empty())
-    return record_ + " cannot be written: " + why;
-  before_ = std::move(all);
+  if (now == value) return {};
+  if (!guard.empty() && !guarded_.contains(key)) {
+    if (!nft.run(guard)) return nft.reason();
+    guarded_.insert(key);
+  }
+  if (!before_.contains(key)) {
+    std::string text;
+    auto all = before_;
+    all[key] = now;
+    for (const auto& [name, old] : all) text += name + ' ' + old + '\n';
+    if (std::string why = replace_file(record_, text); !why.empty())
+      return record_ + " cannot be written: " + why;
+    before_ = std::move(all);
+  }
   if (!write_switch(key, value)) return std::string(kSwitches) + key + " cannot be written";
   log_.info("forwarding", {{"switch", key}, {"was", now}, {"is", value}});
   return {};
 }
 
-std::string Forwarding::allow4(const std::string& interface, bool& opened) {
-  const std::string key = "ipv4/conf/" + interface + "/forwarding";
-  opened = read_switch(key) == "0";
-  return set(key, "1");
+std::string Forwarding::forward4(NftContext& nft, const std::string& table, Netlink& netlink) {
+  for (const HostLink& link : netlink.links()) {
+    if (link.loopback || !link.up) continue;
+    const std::string guard = "add element " + table + " opened4 { \"" + link.name + "\" }";
+    if (std::string why = set("ipv4/conf/" + link.name + "/forwarding", "1", nft, guard);
+        !why.empty())
+      return why;
+  }
+  return {};
 }
 
-std::string Forwarding::allow6(bool& opened) {
-  opened = false;
-  if (all6_) return {};
+std::string Forwarding::forward6(NftContext& nft, const std::string& table,
+                                 const std::string& tun) {
+  if (read_switch(kAll6) == "1") return {};
   std::error_code ignored;
   const std::filesystem::path folder(std::string(kSwitches) + "ipv6/conf");
   for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
     const std::string interface = entry.path().filename();
     if (interface == "all" || interface == "default") continue;
     const std::string key = "ipv6/conf/" + interface + "/accept_ra";
-    if (read_switch(key) == "1")
-      if (std::string why = set(key, "2"); !why.empty()) return why;
+    if (read_switch(key) != "1") continue;
+    if (std::string why = set(key, "2", nft, {}); !why.empty()) return why;
   }
-  opened = read_switch(kAll6) == "0";
-  std::string why = set(kAll6, "1");
-  all6_ = why.empty();
-  return why;
+  return set(kAll6, "1", nft,
+             "add rule " + table + " ours meta nfproto ipv6 iifname != \"" + tun +
+                 "\" oifname != \"" + tun + "\" drop");
 }
 
 void Forwarding::put_back() {

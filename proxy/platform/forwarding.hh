@@ -2,9 +2,12 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
+#include "dnsintercept/nft_context.hh"
 #include "overlay/base/log.hh"
+#include "proxy/platform/netlink.hh"
 
 namespace i3 {
 
@@ -20,19 +23,22 @@ class Forwarding {
   Forwarding(const Forwarding&) = delete;
   Forwarding& operator=(const Forwarding&) = delete;
 
-  // From and to that interface. Empty, or why not. `opened`: it was off before, so that what the
-  // gateway does not forward itself must be kept from passing.
-  std::string allow4(const std::string& interface, bool& opened);
-  std::string allow6(bool& opened);
+  // From and to every interface that is up. What is switched on here would forward for everybody:
+  // its drop rule in `table` (the set opened4, the chain ours) stands first. Empty, or why not;
+  // asked again it goes on where it failed, and sees interfaces that came since.
+  std::string forward4(NftContext& nft, const std::string& table, Netlink& netlink);
+  std::string forward6(NftContext& nft, const std::string& table, const std::string& tun);
 
  private:
-  std::string set(const std::string& key, const std::string& value);
+  // `guard` is an nftables command that must have succeeded before the switch is turned.
+  std::string set(const std::string& key, const std::string& value, NftContext& nft,
+                  const std::string& guard);
   void put_back();
 
   std::string record_;
   Log& log_;
   std::map<std::string, std::string> before_;  // path below /proc/sys/net, value
-  bool all6_ = false;
+  std::set<std::string> guarded_;              // paths whose guard stands
 };
 
 // What a killed gateway left of it.

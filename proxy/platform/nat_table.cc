@@ -146,25 +146,6 @@ void NatTable::commands_for(std::string& commands, const IpAddress& inner, const
 }
 
 // Answers come in where questions leave, which is the routes' to say and may change.
-std::string NatTable::forward4(Netlink& netlink) {
-  for (const HostLink& link : netlink.links()) {
-    if (link.loopback || !link.up) continue;
-    bool opened = false;
-    if (std::string why = forwarding_->allow4(link.name, opened); !why.empty()) return why;
-    if (opened && !nft_.run("add element " + table_ + " opened4 { \"" + link.name + "\" }"))
-      return nft_.reason();
-  }
-  return {};
-}
-
-std::string NatTable::forward6() {
-  bool opened = false;
-  if (std::string why = forwarding_->allow6(opened); !why.empty()) return why;
-  const std::string rule = "add rule " + table_ + " ours meta nfproto ipv6 iifname != \"" + tun_ +
-                           "\" oifname != \"" + tun_ + "\" drop";
-  return !opened || nft_.run(rule) ? std::string() : nft_.reason();
-}
-
 std::string NatTable::set(const std::vector<NatName>& names, Netlink& netlink) {
   std::string commands;
   std::unordered_map<IpAddress, std::optional<Held>> changed;
@@ -189,9 +170,9 @@ std::string NatTable::set(const std::vector<NatName>& names, Netlink& netlink) {
   if (names_.size() + changed.size() > kMaximumNatAddresses) return "too many addresses";
   if (six && !ipv6_) return "this host has no IPv6";
   if (four)
-    if (std::string why = forward4(netlink); !why.empty()) return why;
+    if (std::string why = forwarding_->forward4(nft_, table_, netlink); !why.empty()) return why;
   if (six)
-    if (std::string why = forward6(); !why.empty()) return why;
+    if (std::string why = forwarding_->forward6(nft_, table_, tun_); !why.empty()) return why;
   if (!commands.empty() && !nft_.run(commands)) return nft_.reason();
   for (auto& [inner, held] : changed) {
     if (held)

@@ -40,8 +40,6 @@ class NatTable {
 
   std::string ruleset() const;
   void add_helpers();
-  std::string forward4(Netlink& netlink);
-  std::string forward6();
   void commands_for(std::string& commands, const IpAddress& inner, const Held* now,
                     const Held* before) const;
 

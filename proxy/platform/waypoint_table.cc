@@ -123,9 +123,10 @@ std::string WaypointTable::set(const std::vector<WaypointName>& names, Netlink& 
   }
   if (held_.size() + changed.size() > kMaximumWaypointsHeld) return "too many waypoints";
   if (four)
-    if (std::string why = forward4(netlink); !why.empty()) return why;
+    if (std::string why = forwarding_->forward4(nft_, table_, netlink); !why.empty()) return why;
   if (six)
-    if (std::string why = forward6(); !why.empty()) return why;
+    if (std::string why = forwarding_->forward6(nft_, table_, places_.tun); !why.empty())
+      return why;
   if (!commands.empty() && !nft_.run(commands)) return nft_.reason();
   for (const auto& [place, target] : changed) {
     if (target.empty())
@@ -134,26 +135,6 @@ std::string WaypointTable::set(const std::vector<WaypointName>& names, Netlink& 
       held_[place] = target;
   }
   return {};
-}
-
-// Answers leave by the way that packets come in, which is the routes' to say and may change.
-std::string WaypointTable::forward4(Netlink& netlink) {
-  for (const HostLink& link : netlink.links()) {
-    if (link.loopback || !link.up) continue;
-    bool opened = false;
-    if (std::string why = forwarding_->allow4(link.name, opened); !why.empty()) return why;
-    if (opened && !nft_.run("add element " + table_ + " opened4 { \"" + link.name + "\" }"))
-      return nft_.reason();
-  }
-  return {};
-}
-
-std::string WaypointTable::forward6() {
-  bool opened = false;
-  if (std::string why = forwarding_->allow6(opened); !why.empty()) return why;
-  const std::string rule = "add rule " + table_ + " ours meta nfproto ipv6 iifname != \"" +
-                           places_.tun + "\" oifname != \"" + places_.tun + "\" drop";
-  return !opened || nft_.run(rule) ? std::string() : nft_.reason();
 }
 
 }  // namespace i3

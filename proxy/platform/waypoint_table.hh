@@ -33,8 +33,6 @@ class WaypointTable {
 
  private:
   std::string ruleset() const;
-  std::string forward4(Netlink& netlink);
-  std::string forward6();
 
   Log& log_;
   WaypointRequest request_;

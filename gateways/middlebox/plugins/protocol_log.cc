@@ -58,6 +58,13 @@ std::string meaning_of(std::string_view reply) {
   return std::string(reply);
 }
 
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  return result;
+}
+
 class FtpReader final : public StreamReader {
  public:
   FtpReader(const ProtocolLog::Line& line, std::uint64_t number, const Ends& ends, WallTime wall)
@@ -82,9 +89,10 @@ class FtpReader final : public StreamReader {
     line_(time_text(wall) + ' ' + name_ + ' ' + printable(text));
   }
   void command(std::string_view line, WallTime wall) {
-    const bool password =
-        line.size() >= 4 && (line.substr(0, 4) == "PASS" || line.substr(0, 4) == "pass");
-    if (password && waits_.starts_with("USER")) return;  // what comes of it belongs to USER
+    const std::string verb = lower(line.substr(0, 4));  // RFC 959, 5.3: in any case
+    const bool password = verb == "pass";
+    if (password && lower(waits_.substr(0, 4)) == "user")
+      return;  // what comes of it belongs to USER
     if (!waits_.empty()) say(wall, waits_ + " (no answer)");
     waits_ = password ? "PASS" : line;
   }
@@ -148,12 +156,6 @@ class HttpReader final : public StreamReader {
     } else if (line.empty()) {
       body_ = std::exchange(length_, 0);
     }
-  }
-  static std::string lower(std::string_view text) {
-    std::string result(text);
-    for (char& c : result)
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    return result;
   }
 
   const ProtocolLog::Line& line_;

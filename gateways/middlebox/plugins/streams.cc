@@ -30,7 +30,7 @@ bool Streams::packet(const IpView& packet, WallTime wall) {
   Ends ends;
   bool from_client = true;
   Stream* stream = find(packet, ends, from_client, wall);
-  stream->used = ++uses_;
+  order_.splice(order_.end(), order_, stream->used);
   if (stream->condemned) return false;
   Direction& there = from_client ? stream->from_client : stream->from_server;
   Direction& back = from_client ? stream->from_server : stream->from_client;
@@ -40,7 +40,13 @@ bool Streams::packet(const IpView& packet, WallTime wall) {
     ++sequence;
     // Another start than the one that was seen would move what the reader has read.
     if (there.known && there.next != sequence && !there.history.empty()) return false;
-    if (!there.known || there.history.empty()) there.next = sequence;
+    if (!there.known || there.next != sequence) {
+      // What waits was placed by another start.
+      there.early.clear();
+      there.early_bytes = 0;
+      there.fin.reset();
+      there.next = sequence;
+    }
     there.known = true;
   } else if (!there.known) {
     there.known = true;
@@ -56,7 +62,7 @@ bool Streams::packet(const IpView& packet, WallTime wall) {
     // A receiver minds only one that stands where it reads.
     if (sequence == there.next) {
       stream->reader->finished(wall);
-      streams_.erase(ends);
+      erase(streams_.find(ends));
     }
     return true;
   }
@@ -70,7 +76,7 @@ bool Streams::packet(const IpView& packet, WallTime wall) {
   there.finished = there.finished || (there.fin && *there.fin == there.next);
   if (stream->from_client.finished && stream->from_server.finished) {
     stream->reader->finished(wall);
-    streams_.erase(ends);
+    erase(streams_.find(ends));
   }
   return true;
 }
@@ -86,7 +92,7 @@ Streams::Stream* Streams::find(const IpView& packet, Ends& ends, bool& from_clie
     const bool over = found->second.from_client.finished || found->second.from_server.finished;
     if (opens && over) {  // the same ports once more
       found->second.reader->finished(wall);
-      streams_.erase(found);
+      erase(found);
       break;
     }
     ends = found->first;
@@ -100,15 +106,17 @@ Streams::Stream* Streams::find(const IpView& packet, Ends& ends, bool& from_clie
   make_room();
   Stream& stream = streams_[ends];
   stream.reader = make_(ends, wall);
+  stream.used = order_.insert(order_.end(), ends);
   return &stream;
 }
 
 void Streams::make_room() {
-  if (streams_.size() < kMaxStreams) return;
-  const auto oldest =
-      std::min_element(streams_.begin(), streams_.end(),
-                       [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
-  streams_.erase(oldest);
+  if (streams_.size() >= kMaxStreams) erase(streams_.find(order_.front()));
+}
+
+void Streams::erase(std::map<Ends, Stream>::iterator stream) {
+  order_.erase(stream->second.used);
+  streams_.erase(stream);
 }
 
 bool Streams::take(Stream& stream, Direction& direction, bool from_client, std::uint32_t sequence,
@@ -126,6 +134,7 @@ bool Streams::take(Stream& stream, Direction& direction, bool from_client, std::
   // What waits ahead has to agree with what comes now.
   for (const auto& [at, piece] : direction.early) {
     const std::int32_t offset = distance(direction.next, at);
+    if (offset < 0) return false;  // behind what was read: of no use to anybody
     if (offset >= static_cast<std::int64_t>(bytes.size())) continue;
     const auto begin = static_cast<std::size_t>(offset);
     const std::size_t shared = std::min(bytes.size() - begin, piece.size());

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <vector>
@@ -61,11 +62,12 @@ class Streams {
     std::unique_ptr<StreamReader> reader;
     Direction from_client, from_server;
     bool condemned = false;
-    std::uint64_t used = 0;
+    std::list<Ends>::iterator used;  // in order_
   };
 
   Stream* find(const IpView& packet, Ends& ends, bool& from_client, WallTime wall);
   void make_room();
+  void erase(std::map<Ends, Stream>::iterator stream);
   bool take(Stream& stream, Direction& direction, bool from_client, std::uint32_t sequence,
             Bytes bytes, WallTime wall);
   static bool agrees(const Direction& direction, std::uint32_t sequence, Bytes bytes);
@@ -74,7 +76,7 @@ class Streams {
 
   Make make_;
   std::map<Ends, Stream> streams_;
-  std::uint64_t uses_ = 0;
+  std::list<Ends> order_;  // unused for longest first
 };
 
 }  // namespace i3::inspect

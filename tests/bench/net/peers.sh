@@ -28,8 +28,9 @@ of() { jq -s "[.[] | select(.peer == \"$1\")][0].$2" "$rows"; }
 ratio() {
   local ours peer
   ours=$(of i3 "$2") peer=$(best "$2" "$3")
-  [ "$ours" = null ] || [ "$peer" = null ] || [ "$peer" = 0 ] ||
+  if [ "$ours" != null ] && [ "$peer" != null ] && [ "$peer" != 0 ]; then
     figure "$1" ratio "$4" "$5" "{\"best peer\": $peer, \"i3\": $ours}" "$(awk "BEGIN { print $ours / $peer }")"
+  fi
 }
 
 for wire in "${wires[@]}"; do
@@ -42,10 +43,14 @@ for wire in "${wires[@]}"; do
   ratio "tcp4.ratio_best_peer$suffix" tcp4 max 2.5 higher
   ratio "udp.ratio_best_peer$suffix" udp max 1.4 higher
   raw=$(of raw rtt) ours=$(of i3 rtt) peer=$(best rtt min)
-  [ "$peer" = null ] || figure "rtt.added_ratio_best_peer$suffix" ratio 0.7 lower \
-    "{\"raw\": $raw, \"best peer\": $peer, \"i3\": $ours}" "$(awk "BEGIN { print ($ours - $raw) / ($peer - $raw) }")"
+  if [ "$peer" != null ]; then
+    figure "rtt.added_ratio_best_peer$suffix" ratio 0.7 lower \
+      "{\"raw\": $raw, \"best peer\": $peer, \"i3\": $ours}" "$(awk "BEGIN { print ($ours - $raw) / ($peer - $raw) }")"
+  fi
   figure "cpu.seconds_per_gb$suffix" s 1.4 lower "{\"best peer\": $(best dcpu min)}" "$(of i3 dcpu)"
   figure "rss.loaded_mb$suffix" MiB 32 lower '{}' "$(of i3 rss)"
-  [ "$(of i3-relay error)" = null ] && figure "relay.vs_direct_tcp$suffix" ratio null higher '{}' \
-    "$(awk "BEGIN { print $(of i3-relay tcp1) / $(of i3 tcp1) }")"
+  if [ "$(of i3-relay tcp1)" != null ] && [ "$(of i3 tcp1)" != null ]; then
+    figure "relay.vs_direct_tcp$suffix" ratio null higher '{}' \
+      "$(awk "BEGIN { print $(of i3-relay tcp1) / $(of i3 tcp1) }")"
+  fi
 done

@@ -5,13 +5,17 @@
 . "$I3_TREE/tests/apps/servers.sh"
 . "$(dirname "$0")/lib.sh"
 begin 120
-one_intranet '<allow client="a" names="(.+\.)?corp\.example" addresses="10.1.0.0/24,fd10::10" protocol="tcp" ports="80,7000-7010"/>'
+one_intranet '<allow client="a" names="(.+\.)?corp\.example" addresses="10.1.0.0/24,fd10::10" protocol="tcp" ports="80,7000-7010"/>' \
+  allow='<allow from="corp-gateway" ports="80"/>'
 keygen b
 make_public b eth0 198.51.100.50/24
 write_proxy b nodes=n1 policy='<route suffix="corp.example" via="corp-gateway"/><route suffix="secret.example" via="corp-gateway"/>'
 know_gateway b corp-gateway g
 start_proxy b
 start_nginx s 80 8080
+start_nginx a 80
+spawn echo s socat UDP4-RECVFROM:7000,fork EXEC:cat
+wait_for 5 "the echo server" in_ns s sh -c "ss -Hnul sport = :7000 | grep -q ."
 # Everything that leaves towards the intranet, questions to its DNS apart.
 in_ns g nft -f - <<'NFT' || fail "counters"
 table inet watch {
@@ -19,9 +23,8 @@ table inet watch {
   counter connections { }
   chain out { type filter hook postrouting priority 300;
     oifname "lan" meta l4proto { tcp, udp } th dport 53 counter name questions accept
-    oifname "lan" ip protocol { tcp, udp, icmp } counter name connections
-    oifname "lan" meta l4proto ipv6-icmp icmpv6 type echo-request counter name connections
-    oifname "lan" meta nfproto ipv6 meta l4proto { tcp, udp } counter name connections
+    oifname "lan" ct state new meta l4proto { tcp, udp, icmp } counter name connections
+    oifname "lan" ct state new icmpv6 type echo-request counter name connections
   }
 }
 NFT
@@ -44,8 +47,12 @@ start=$(now_ms)
 same "another port is refused" 7 "$(in_ns a sh -c 'curl -4 -s -m 5 http://www.corp.example:8080/; echo $?')"
 within "at once: seconds" 0 2 "$(awk -v t=$(($(now_ms) - start)) 'BEGIN { print t / 1000 }')"
 same "by IPv6 as well" 7 "$(in_ns a sh -c 'curl -6 -s -m 5 http://www.corp.example:8080/; echo $?')"
+connections=$(watched connections)
 refuse "another protocol" in_ns a ping -4 -c 1 -W 2 www.corp.example
+has "the server itself would answer" x "$(in_ns g sh -c 'echo x | socat -t 1 -T 1 - UDP4:10.1.0.10:7000')"
+connections=$((connections + 1))
 refuse "and UDP" in_ns a sh -c "echo x | socat -t 1 -T 1 - UDP4:www.corp.example:7000 | grep x"
+same "none of it went into the intranet" "$connections" "$(watched connections)"
 
 for name in outside loop meta self virtual; do
   same "a name that leads elsewhere is refused: $name" REFUSED "$(rcode a $name.corp.example)"
@@ -62,10 +69,10 @@ refuse "an address that was not resolved" in_ns a ping -c 1 -W 2 100.64.77.77
 in_ns a ip route add 10.1.0.0/24 dev i3
 refuse "the intranet's own addresses lead nowhere" in_ns a curl -4 -s -m 3 http://10.1.0.10/who
 has "the guess was about the pool" 100 "$guess"
-before=$(watched connections)
-refuse "a host next to the gateway cannot use it as a router to its clients" \
-  in_ns s sh -c 'ip route add 100.64.0.0/10 via 10.1.0.1 && curl -4 -s -m 2 http://'"$(field a ipv4 status)"'/'
-same "and nothing else went into the intranet" "$before" "$(watched connections)"
+client=$(ctl_gateway g --json peers | jq -r '.peers[] | select(.name == "a").ipv4')
+check "the client gives the gateway its own server" in_ns g curl -4 -s -m 5 "http://$client/who"
+check "a host next to the gateway sends what is a client's to it" in_ns s ip route add 100.64.0.0/10 via 10.1.0.1
+refuse "which is no router to its clients" in_ns s curl -4 -s -m 2 "http://$client/who"
 
 # Rules are read again.
 write_gateway g a '<allow client="a" names="other\.corp\.example"/>'

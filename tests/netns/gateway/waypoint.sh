@@ -56,6 +56,7 @@ bindings=$(from_ip g bindings)
 spawn flood y "$I3_BIN/syn_flood" 198.51.100.61 198.51.100.62 22 30000
 same "ssh during a flood of SYNs" files "$(ssh_from x -4 "files.$ZONE" hostname 2>&1)"
 wait_for 20 "the flood's end" flood_is_over
+wait "${PID[flood]}" || fail "the flood was not sent: $(cat "$WORK/flood.log")"
 same "which bound nobody" "$bindings" "$(from_ip g bindings)"
 
 # ---- bytes

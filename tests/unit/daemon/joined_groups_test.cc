@@ -62,6 +62,8 @@ TEST_CASE("a host's report of what it joined is told from other packets") {
   six[5] = 8;
   six[6] = 58;
   six[40] = 143;
+  CHECK_FALSE(is_membership_report(six));  // not to a group
+  six[24] = 0xff;
   CHECK(is_membership_report(six));
   six[40] = 128;
   CHECK_FALSE(is_membership_report(six));

@@ -51,6 +51,18 @@ TEST_CASE("a question for a name arrives as it was asked; no blank, no upper cas
   CHECK_FALSE(wire::NameQuestion::parse(longer));
 }
 
+TEST_CASE("not every name of the DNS can be asked of a gateway") {
+  for (const char* name : {"www.corp.example", "x", "_sip._tcp.a", "a.\\.b"}) {
+    CAPTURE(name);
+    CHECK(wire::NameQuestion::fits(name));
+  }
+  for (const char* name : {"", "x\\.", "x.", "a b", "A.example", "caf\xc3\xa9.example"}) {
+    CAPTURE(name);
+    CHECK_FALSE(wire::NameQuestion::fits(name));
+  }
+  CHECK_FALSE(wire::NameQuestion::fits(std::string(254, 'a')));
+}
+
 TEST_CASE("an answer about a name has exactly the addresses that it says, and none with an error") {
   wire::NameFound found{7, 0, IpAddress::parse("100.64.0.9"), IpAddress::parse("fd00::9"), 60};
   const auto bytes = written(found);

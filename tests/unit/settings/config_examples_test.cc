@@ -52,8 +52,13 @@ TEST_CASE("the schema refuses what the loaders refuse, and accepts the smallest 
   CHECK(judged("<address-book/>"));
   CHECK(judged("<i3-gateway><middlebox/></i3-gateway>"));
   CHECK(judged("<i3-proxy><metrics listen=\"\"/><overlay operator-key=\"\"/><dns/></i3-proxy>"));
+  CHECK(judged("<i3-proxy><inbound middlebox=\"m\"/></i3-proxy>"));
+  CHECK(
+      judged("<i3-gateway><ip-to-i3 zone=\"i3.example.org\"><nameserver name=\"ns.example.org\"/>"
+             "<listen address=\"203.0.113.9:53\"/></ip-to-i3></i3-gateway>"));
   for (const char* wrong :
-       {"<i3-proxy><dsn/></i3-proxy>", "<i3-proxy><dns sufix=\"i3\"/></i3-proxy>",
+       {"<i3-proxy><policy middlebox=\"m\"/></i3-proxy>", "<i3-proxy><dsn/></i3-proxy>",
+        "<i3-proxy><dns sufix=\"i3\"/></i3-proxy>",
         "<i3-proxy><dns intercept=\"magic\"/></i3-proxy>",
         "<i3-proxy><overlay shortcuts=\"true\"/></i3-proxy>",
         "<i3-proxy><state idle=\"0\"/></i3-proxy>", "<i3-proxy>text</i3-proxy>",
