@@ -47,7 +47,8 @@ echo "hello from a" | say_to a
 wait_for 10 "b to hear" heard b "hello from a"
 wait_for 10 "c to hear" heard c "hello from a"
 has "the source is the sender's virtual address" "^$(address4 c a) 13 hello" "$(cat "$WORK/hear-c.log")"
-{ printf 'large'; head -c 5000 /dev/zero | tr '\0' x; } | say_to a
+{ printf 'large'; head -c 5000 /dev/zero | tr '\0' x; } > "$WORK/large"
+say_to a < "$WORK/large"  # one read, one datagram
 wait_for 10 "a datagram of 5005 bytes, in fragments" heard c " 5005 large"
 echo "hello from b" | say_to b
 wait_for 10 "c to hear b, which is a receiver too" heard c "hello from b"
