@@ -43,6 +43,7 @@ ProxySettings host_part(const GatewaySettings& settings) {
         rules.push_back(session_for(entry->key, entry->name, entry->place));
   }
   host.inbound = AllowList(std::move(rules));
+  if (settings.i3_to_ip) host.inbound.middlebox = settings.i3_to_ip->middlebox;
   return host;
 }
 

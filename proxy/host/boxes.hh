@@ -49,5 +49,7 @@ class Middle {
 // Conversations through a middle-box, altogether and of one end.
 inline constexpr std::size_t kMaxConversations = 16384;
 inline constexpr std::size_t kMaxConversationsOfOne = 2048;
+// A middle-box says to an end that an address means nothing to it at most that often.
+inline constexpr Duration kUnknownEvery = std::chrono::seconds(1);
 
 }  // namespace i3

@@ -501,6 +501,7 @@ std::string Host::own_name() const {
 std::optional<std::string> Host::name_at(const IpAddress& address) const {
   if (address == parts_.own4.address() || address == parts_.own6.address()) return own_name();
   if (const Peer* peer = peers_.find(address)) return peer->name;
+  if (const LegNames::Name* name = leg_names_.at(address)) return name->name;
   return std::nullopt;
 }
 

@@ -13,6 +13,7 @@
 #include "proxy/host/edge.hh"
 #include "proxy/host/gateway_names.hh"
 #include "proxy/host/inbound.hh"
+#include "proxy/host/leg_names.hh"
 #include "proxy/host/outbound.hh"
 #include "proxy/host/paths.hh"
 #include "proxy/host/state.hh"
@@ -117,6 +118,7 @@ class Host : private ClientEvents {
   const VerdictCounters& verdicts() const { return verdicts_; }
   InboundRules& rules() { return rules_; }
   GatewayNames& gateway_names() { return gateway_names_; }
+  const LegNames& leg_names() const { return leg_names_; }
   std::string path_text(const Peer& peer) const;
   // The peer of that key, made if there is room; nobody here asked for it.
   Peer* acquaint(const PublicKey& peer_key) { return peer_for(peer_key); }
@@ -185,6 +187,8 @@ class Host : private ClientEvents {
   Peer* legs_for(const PublicKey& end, const PublicKey& other, const AnnouncedAddresses& announced);
   void on_leg_packet(Peer& leg, MutBytes packet, TimePoint now);
   bool pass_on(Peer& leg, Bytes control, TimePoint now);
+  LegNames::Name* sender_behind(const Peer& leg, IpPacket& packet);
+  void say_unknown(Peer& client, const IpAddress& inner, TimePoint now);
   void send_waiting_pings(Peer& leg, TimePoint now);
   void sweep_legs(TimePoint now);
   void on_data(const Data& data, const Origin& origin, TimePoint now);
@@ -247,6 +251,7 @@ class Host : private ClientEvents {
   Rendezvous rendezvous_;
   Boxes boxes_;
   Middle* middle_ = nullptr;
+  LegNames leg_names_{pool_};
   GatewayNames gateway_names_;
   TriggerMoves moves_;
   Outbound outbound_;

@@ -131,32 +131,77 @@ void Host::on_leg_packet(Peer& leg, MutBytes bytes, TimePoint now) {
     verdicts_.count(packet ? Verdict::multicast : Verdict::malformed);
     return;
   }
-  const bool v4 = packet->family() == Family::v4;
-  rewrite_addresses(*packet, (v4 ? leg.ipv4 : leg.ipv6).address(),
-                    (v4 ? leg.leg->other4 : leg.leg->other6).address());
+  const Family family = packet->family();
+  const bool v4 = family == Family::v4;
+  IpAddress source = (v4 ? leg.ipv4 : leg.ipv6).address();
+  IpAddress destination = (v4 ? leg.leg->other4 : leg.leg->other6).address();
+  Peer* other = peers_.leg(leg.leg->other, leg.key);
+  if (auto* name = leg_names_.find(leg.key, leg.leg->other, packet->destination())) {
+    destination = name->here(family);
+    leg_names_.touch(*name, now);
+  } else if (auto* behind = sender_behind(leg, *packet)) {
+    source = behind->here(family);
+    leg_names_.touch(*behind, now);
+  } else if (packet->destination() != destination && owns(packet->destination())) {
+    say_unknown(leg, packet->destination(), now);
+  } else if (packet->source() != source && owns(packet->source())) {
+    if (other != nullptr) say_unknown(*other, packet->source(), now);
+  }
+  rewrite_addresses(*packet, source, destination);
   leg.last_used = now;
   if (middle_ != nullptr) middle_->inspect(leg.key, leg.leg->other, bytes);
 }
 
+// The machine behind a gateway that a packet of the gateway's comes from. An error about one comes
+// from it, whoever on the way noticed it; for that the source is changed.
+LegNames::Name* Host::sender_behind(const Peer& leg, IpPacket& packet) {
+  const PublicKey& client = leg.leg->other;
+  if (auto* name = leg_names_.find(client, leg.key, packet.source())) return name;
+  const auto quoted = packet.is_icmp_error() ? packet.quoted() : std::nullopt;
+  auto* name = quoted ? leg_names_.find(client, leg.key, quoted->destination) : nullptr;
+  if (name != nullptr) rewrite_source(packet, quoted->destination);
+  return name;
+}
+
+// This host was started anew, or is another one of its group: where the client has that address
+// from a gateway, it asks for the name again, and the answer passes here.
+void Host::say_unknown(Peer& client, const IpAddress& inner, TimePoint now) {
+  if (now < client.leg->unknown_said + kUnknownEvery) return;
+  client.leg->unknown_said = now;
+  std::array<std::uint8_t, 32> storage;
+  Writer writer(storage);
+  wire::UnknownAddress{inner}.write(writer);
+  courier_.send_control(client, writer.written(), now);
+}
+
+// By the addresses here: whose conversation, and what the ends call who is behind one of them.
 void Host::forward(Bytes bytes) {
   if (stopping_) return;
-  const auto view = IpView::parse(bytes);
-  if (!view) {
+  OwnFrame own(bytes);
+  const Frame frame = own.frame();
+  auto packet = IpPacket::parse(frame.bytes());
+  if (!packet) {
     verdicts_.count(Verdict::malformed);
     return;
   }
-  const Peer* from = peers_.find(view->source());
-  const Peer* to = peers_.find(view->destination());
+  IpAddress source = packet->source();
+  IpAddress destination = packet->destination();
+  const Peer* from = peers_.find(source);
+  const Peer* to = peers_.find(destination);
+  if (const auto* name = from == nullptr ? leg_names_.at(source) : nullptr) {
+    if (to != nullptr && name->client == to->key) from = peers_.find(name->gateway);
+    source = name->inner(packet->family()).value_or(source);
+  } else if (const auto* there = to == nullptr ? leg_names_.at(destination) : nullptr) {
+    if (from != nullptr && there->client == from->key) to = peers_.find(there->gateway);
+    destination = there->inner(packet->family()).value_or(destination);
+  }
   Peer* leg = from != nullptr && to != nullptr ? peers_.leg(to->key, from->key) : nullptr;
   if (leg == nullptr) {
     verdicts_.count(Verdict::no_such_address);
     return;
   }
-  const TimePoint now = parts_.clock.now();
-  OwnFrame own(bytes);
-  const Frame frame = own.frame();
-  if (auto packet = IpPacket::parse(frame.bytes()))
-    verdicts_.count(outbound_.on_leg(*leg, *packet, frame, now));
+  rewrite_addresses(*packet, source, destination);
+  verdicts_.count(outbound_.on_leg(*leg, *packet, frame, parts_.clock.now()));
 }
 
 // What one end says to the other, and not to us: i3-ctl ping goes all the way, and so do a
@@ -171,6 +216,10 @@ bool Host::pass_on(Peer& leg, Bytes plaintext, TimePoint now) {
   Peer* other = peers_.leg(leg.leg->other, leg.key);
   if (other == nullptr) return true;
   leg.last_used = now;
+  if (const auto question = wire::NameQuestion::parse(plaintext))
+    leg_names_.asked(leg.key, other->key, *question);
+  else if (const auto found = wire::NameFound::parse(plaintext))
+    leg_names_.found(other->key, leg.key, *found, now);
   if (courier_.send_control(*other, plaintext, now)) return true;
   const auto control = wire::NonceControl::parse(plaintext);
   if (control && type == wire::Control::ping) {
@@ -213,6 +262,8 @@ void Host::end_conversation(const PublicKey& end, const PublicKey& other, TimePo
     if (leg->mine) client_.release(*leg->mine, now);
     TriggerMoves::forget(client_, *leg, now);
   }
+  leg_names_.forget(end, other);
+  leg_names_.forget(other, end);
   peers_.remove_legs(end, other);
 }
 

@@ -108,6 +108,7 @@ void Host::sweep(TimePoint now) {
   });
   for (Peer* peer : idle) remove(*peer);
   gateway_names_.sweep(now);
+  leg_names_.sweep(now, parts_.options.idle);
   parts_.io.log_state(client_line(client_.save()));
 }
 

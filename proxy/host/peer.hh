@@ -70,6 +70,7 @@ struct Leg {
   VirtualIp other4, other6;          // its addresses here
   wire::Spokesman leave;             // this end's, to speak for it towards the other one
   std::vector<std::uint64_t> pings;  // wait for a session with this end; at most kMaxPings
+  TimePoint unknown_said{};          // when it was told last that an address means nothing here
 };
 
 // A machine that runs nothing and came through this peer, a gateway, as the gateway says.

@@ -60,8 +60,12 @@ BookEntry read_entry(const XmlElement& element) {
     case EntryKind::group:
       element.expect({"name", "key", "mode", "address", "prefer", "secret"});
       break;
-    default:
+    case EntryKind::gateway:
+      element.expect({"name", "key", "middlebox"});
+      break;
+    case EntryKind::middlebox:
       element.expect({"name", "key"});
+      break;
   }
   element.required("name");
   entry.name = *element.value("name", book_name);
@@ -69,10 +73,11 @@ BookEntry read_entry(const XmlElement& element) {
   if (entry.kind == EntryKind::host) {
     entry.shortcuts = element.yes_no_or("shortcuts", true);
     entry.anonymous = element.yes_no_or("anonymous", false);
-    entry.middlebox = element.value("middlebox", domain_name).value_or("");
   } else if (entry.kind == EntryKind::group) {
     read_group(element, entry);
   }
+  if (entry.kind == EntryKind::host || entry.kind == EntryKind::gateway)
+    entry.middlebox = element.value("middlebox", domain_name).value_or("");
   return entry;
 }
 

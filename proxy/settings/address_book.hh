@@ -25,7 +25,7 @@ struct BookEntry {
   PublicKey key;
   bool shortcuts = true;                // host: may know our address
   bool anonymous = false;               // host: contacted under a fresh identity
-  std::string middlebox;                // host: name of an entry; empty: none
+  std::string middlebox;                // host, gateway: name of an entry; empty: none
   GroupMode mode = GroupMode::anycast;  // group
   std::optional<IpAddress> address;     // group: the multicast address programs use
   SuffixText prefer;                    // group, anycast: whose members are liked best

@@ -68,6 +68,13 @@ void read_protocol_and_ports(const XmlElement& element, Protocols& protocols, Po
     element.fail_value("ports", "has no meaning for protocol=\"icmp\"; remove it");
 }
 
+std::optional<PublicKey> read_middlebox_of(const XmlElement& element, const AddressBooks& books) {
+  const auto box = element.find("middlebox");
+  if (!box || box->empty()) return std::nullopt;
+  if (const auto key = books.key_of(*box)) return key;
+  element.fail_value("middlebox", "is in no address book; allowed are a name from there, or a key");
+}
+
 AllowList read_inbound(const XmlElement& root, const AddressBooks& books) {
   const auto element = root.child("inbound");
   if (!element) return {};
@@ -84,12 +91,7 @@ AllowList read_inbound(const XmlElement& root, const AddressBooks& books) {
     rules.push_back(std::move(rule));
   }
   AllowList list(std::move(rules));
-  if (const auto box = element->find("middlebox"); box && !box->empty()) {
-    list.middlebox = books.key_of(*box);
-    if (!list.middlebox)
-      element->fail_value("middlebox",
-                          "is in no address book; allowed are a name from there, or a key");
-  }
+  list.middlebox = read_middlebox_of(*element, books);
   return list;
 }
 

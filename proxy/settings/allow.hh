@@ -61,6 +61,9 @@ Party read_party(const XmlElement& element, const char* attribute, const Address
 // everything.
 void read_protocol_and_ports(const XmlElement& element, Protocols& protocols, Ports& ports);
 
+// middlebox=".." of an element: an entry of the books or a key; nothing where it is empty.
+std::optional<PublicKey> read_middlebox_of(const XmlElement& element, const AddressBooks& books);
+
 // <inbound> of `root`, or an empty list.
 AllowList read_inbound(const XmlElement& root, const AddressBooks& books);
 

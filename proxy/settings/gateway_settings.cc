@@ -19,13 +19,14 @@ GatewayRule read_rule(const XmlElement& element, const AddressBooks& books) {
 }
 
 I3ToIpSettings read_i3_to_ip(const XmlElement& element, const AddressBooks& books) {
-  element.expect({"resolver"}, {"allow*"});
+  element.expect({"resolver", "middlebox"}, {"allow*"});
   I3ToIpSettings settings;
   if (const auto resolver = element.find("resolver"); resolver && *resolver != "system") {
     std::string why;
     settings.resolver = parse_endpoint(*resolver, false, 53, why);
     if (!settings.resolver) element.fail_value("resolver", why + ", or system");
   }
+  settings.middlebox = read_middlebox_of(element, books);
   for (const XmlElement& allow : element.children())
     settings.rules.push_back(read_rule(allow, books));
   return settings;

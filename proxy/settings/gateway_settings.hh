@@ -26,8 +26,9 @@ struct GatewayRule {
 };
 
 struct I3ToIpSettings {
-  std::optional<Endpoint> resolver;  // nothing: the system's
-  std::vector<GatewayRule> rules;    // empty: nobody gets through
+  std::optional<Endpoint> resolver;    // nothing: the system's
+  std::vector<GatewayRule> rules;      // empty: nobody gets through
+  std::optional<PublicKey> middlebox;  // clients have to come through it; nothing: none
 
   bool may_resolve(const PublicKey& client, std::string_view name) const;
   // `name` is the one the client asked for; both it and the address have to be allowed.

@@ -14,7 +14,7 @@ write_box() {
 <i3-gateway>
   <identity key="$WORK/m.key"/>
   <overlay>
-$(node_entries 4 n1 n2 n3)
+$(node_entries 4 ${NODES:-n1 n2 n3})
   </overlay>
   <middlebox $box>$inside</middlebox>
   <address-book file="$WORK/m/book.xml"/>

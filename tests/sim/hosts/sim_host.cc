@@ -152,6 +152,13 @@ void SimHost::send_udp_to(const IpAddress& to, std::uint16_t from_port, std::uin
   send_packet(packet.serialize());
 }
 
+void SimHost::send_udp_from(const IpAddress& from, const PublicKey& to, std::uint16_t from_port,
+                            std::uint16_t to_port, const std::string& text) {
+  Tins::IP packet = Tins::IP(address_of(to).text(), from.text()) / Tins::UDP(to_port, from_port) /
+                    Tins::RawPDU(text);
+  send_packet(packet.serialize());
+}
+
 void SimHost::send_syn(const PublicKey& to, std::uint16_t port) {
   Tins::TCP tcp(port, 45000);
   tcp.flags(Tins::TCP::SYN);

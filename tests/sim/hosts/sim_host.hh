@@ -44,6 +44,9 @@ class SimHost final : public HostIo {
   // To any address, from this host's own.
   void send_udp_to(const IpAddress& to, std::uint16_t from_port, std::uint16_t to_port,
                    const std::string& text);
+  // From any address to that peer's, as what a gateway's kernel brings back.
+  void send_udp_from(const IpAddress& from, const PublicKey& to, std::uint16_t from_port,
+                     std::uint16_t to_port, const std::string& text);
   void stop();
   // After a call of host() that may have set a time.
   void arm();

@@ -53,6 +53,8 @@ TEST_CASE("the schema refuses what the loaders refuse, and accepts the smallest 
   CHECK(judged("<i3-gateway><middlebox/></i3-gateway>"));
   CHECK(judged("<i3-proxy><metrics listen=\"\"/><overlay operator-key=\"\"/><dns/></i3-proxy>"));
   CHECK(judged("<i3-proxy><inbound middlebox=\"m\"/></i3-proxy>"));
+  CHECK(judged("<i3-gateway><i3-to-ip middlebox=\"m\"/></i3-gateway>"));
+  CHECK(judged("<address-book><gateway name=\"g\" key=\"KEY1\" middlebox=\"m\"/></address-book>"));
   CHECK(
       judged("<i3-gateway><ip-to-i3 zone=\"i3.example.org\"><nameserver name=\"ns.example.org\"/>"
              "<listen address=\"203.0.113.9:53\"/></ip-to-i3></i3-gateway>"));

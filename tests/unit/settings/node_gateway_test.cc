@@ -79,6 +79,17 @@ TEST_CASE("an i3-to-IP gateway without a rule lets nobody through") {
   CHECK_FALSE(settings.i3_to_ip->may_resolve(key_number(1), "a"));
 }
 
+TEST_CASE("clients of a gateway may have to come through a middle-box, by either side's settings") {
+  const Files files{{"/etc/i3/book.xml", R"(<address-book><middlebox name="ids" key="KEY2"/>
+      <gateway name="corp" key="KEY3" middlebox="ids"/></address-book>)"}};
+  const auto settings = gateway_from(
+      R"(<i3-gateway><i3-to-ip middlebox="ids"/><address-book file="book.xml"/></i3-gateway>)",
+      files);
+  CHECK(settings.i3_to_ip->middlebox == key_number(2));
+  CHECK(settings.books.find("corp")->middlebox == "ids");
+  CHECK_FALSE(gateway_from("<i3-gateway><i3-to-ip/></i3-gateway>").i3_to_ip->middlebox);
+}
+
 TEST_CASE("an IP-to-i3 gateway reads its zone and waypoints") {
   const auto settings = gateway_from(R"(<i3-gateway><ip-to-i3 zone="i3.example.org"
       listen="203.0.113.9" waypoints4="203.0.113.9-203.0.113.12" waypoints6="2001:db8:7::/64"/></i3-gateway>)");

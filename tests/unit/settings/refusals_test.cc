@@ -176,7 +176,7 @@ TEST_CASE("a book refuses names twice, blanks, wrong labels, missing keys") {
   CHECK(entry("<group name=\"g\" key=\"KEY1\" address=\"239.1.2.3\"/>") ==
         "book.xml:2:3: address is for mode=\"multicast\" only; remove it or change the mode");
   CHECK(entry("<gateway name=\"g\" key=\"KEY1\" shortcuts=\"no\"/>") ==
-        "book.xml:2:3: unknown attribute shortcuts in <gateway>; allowed are name, key");
+        "book.xml:2:3: unknown attribute shortcuts in <gateway>; allowed are name, key, middlebox");
 }
 
 TEST_CASE("a book that is missing is the proxy's line, a mistake in it is the book's") {
