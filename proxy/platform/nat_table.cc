@@ -72,14 +72,11 @@ std::string NatTable::ruleset() const {
          "table " + table_ + " {\n  flags owner;\n" +        //
          "  map real4 { type ipv4_addr : ipv4_addr; size " + size + "; }\n" +
          "  map real6 { type ipv6_addr : ipv6_addr; size " + size + "; }\n" +
-         "  map open4 { type ipv4_addr : verdict; size " + size + "; }\n" +
-         "  map open6 { type ipv6_addr : verdict; size " + size + "; }\n" +
-         "  chain helpers { }\n" +
+         "  chain helpers { }\n" + "  chain opens { }\n" +
          "  chain before { type filter hook prerouting priority mangle; policy accept;\n" +
          "    iifname != \"" + tun_ + "\" return\n" + "    fib daddr type local return\n" +
          "    ct state established,related accept\n" + "    ct state new jump helpers\n" +
-         "    ip daddr vmap @open4\n" + "    ip6 daddr vmap @open6\n" +
-         "    meta l4proto tcp reject with tcp reset\n" +
+         "    jump opens\n" + "    meta l4proto tcp reject with tcp reset\n" +
          "    reject with icmpx type admin-prohibited\n" + "  }\n" +
          "  chain real { type nat hook prerouting priority -105; policy accept;\n" + "    " + in +
          " dnat ip to ip daddr map @real4\n" + "    " + in + " dnat ip6 to ip6 daddr map @real6\n" +
@@ -115,14 +112,23 @@ void NatTable::new_worker() {
   numbers_.clear();
 }
 
+// A set of the addresses that have these ports, and not one map from addresses to chains: with each
+// change of such a map the kernel goes through all of it, to see that no chains go in a circle.
 bool NatTable::define(const NatOpens& opens) {
   const std::string rules = rules_of(opens, "");
   auto known = chains_.find(rules);
   if (known == chains_.end()) {
     if (chains_.size() >= kMaximumNatOpens) return false;
-    const std::string chain = "open_" + std::to_string(chains_.size());
-    if (!nft_.run("add chain " + table_ + ' ' + chain + "\n" +
-                  rules_of(opens, "add rule " + table_ + ' ' + chain + ' '))) {
+    const std::string chain = std::to_string(chains_.size());
+    std::string commands = "add chain " + table_ + " open_" + chain + "\n" +
+                           rules_of(opens, "add rule " + table_ + " open_" + chain + ' ');
+    for (const auto& [family, protocol] : {std::pair{"4", "ip"}, {"6", "ip6"}}) {
+      const std::string set = std::string("at") + family + '_' + chain;
+      commands += "add set " + table_ + ' ' + set + " { type ipv" + family + "_addr; }\n" +
+                  "add rule " + table_ + " opens " + protocol + " daddr @" + set + " goto open_" +
+                  chain + "\n";
+    }
+    if (!nft_.run(commands)) {
       log_.error("nat_ports_refused", {{"reason", nft_.reason()}});
       return false;
     }
@@ -135,14 +141,14 @@ bool NatTable::define(const NatOpens& opens) {
 void NatTable::commands_for(std::string& commands, const IpAddress& inner, const Held* now,
                             const Held* before) const {
   const std::string real = table_ + " real" + family(inner),
-                    open = table_ + " open" + family(inner);
+                    at = table_ + " at" + family(inner) + '_';
   const std::string key = inner.text();
   if (before != nullptr)
-    commands += "delete element " + real + " { " + key + " }\n" + "delete element " + open + " { " +
-                key + " }\n";
+    commands += "delete element " + real + " { " + key + " }\n" + "delete element " + at +
+                before->chain + " { " + key + " }\n";
   if (now != nullptr)
     commands += "add element " + real + " { " + key + " : " + now->real.text() + " }\n" +
-                "add element " + open + " { " + key + " : jump " + now->chain + " }\n";
+                "add element " + at + now->chain + " { " + key + " }\n";
 }
 
 // Answers come in where questions leave, which is the routes' to say and may change.

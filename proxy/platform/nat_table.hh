@@ -50,8 +50,8 @@ class NatTable {
   NftContext nft_;
   std::unique_ptr<Forwarding> forwarding_;
   unsigned worker_ = 0;
-  std::map<std::uint16_t, std::string> numbers_;  // to a chain, of the present worker
-  std::map<std::string, std::string> chains_;     // rules to the chain that has them
+  std::map<std::uint16_t, std::string> numbers_;  // to one of chains_, of the present worker
+  std::map<std::string, std::string> chains_;     // rules to the number of their chain and sets
   std::unordered_map<IpAddress, Held> names_;     // by inner address
 };
 
