@@ -124,6 +124,27 @@ std::vector<Waypoints::Change> Waypoints::take_changes() {
   return std::exchange(changes_, {});
 }
 
+std::vector<Waypoints::Window> Waypoints::take_windows(TimePoint now) {
+  std::vector<Window> windows;
+  next_shut_ = kNever;
+  for (Slot& slot : slots_) {
+    const bool open = slot.open(now);
+    if (open) next_shut_ = std::min(next_shut_, slot.until);
+    if (open && slot.told_name == slot.name && slot.told_asker == slot.asker) continue;
+    if (!slot.told_name.empty()) windows.push_back({slot.address, slot.told_asker, {}});
+    if (open) windows.push_back({slot.address, slot.asker, slot.name});
+    slot.told_name = open ? slot.name : std::string();
+    slot.told_asker = slot.asker;
+  }
+  return windows;
+}
+
+std::string_view Waypoints::window_of(const IpAddress& waypoint, TimePoint now) const {
+  const auto found = index_.find(waypoint);
+  if (found == index_.end() || !slots_[found->second].open(now)) return {};
+  return slots_[found->second].name;
+}
+
 TimePoint Waypoints::sweep(TimePoint now) {
   while (!order_.empty() && now - order_.front().used >= settings_.idle) end(order_.begin());
   return order_.empty() ? kNever : order_.front().used + settings_.idle;

@@ -65,6 +65,16 @@ class Waypoints {
   };
   // Bindings that were made, changed or ended since the last call, in order.
   std::vector<Change> take_changes();
+  struct Window {
+    IpAddress waypoint, asker;
+    std::string name;  // empty: it is shut
+  };
+  // Windows that were opened or shut since the last call; of one waypoint the shut one first.
+  // Afterwards next_shut() says when there is more.
+  std::vector<Window> take_windows(TimePoint now);
+  TimePoint next_shut() const { return next_shut_; }
+  // The name of the open window there, empty if none is.
+  std::string_view window_of(const IpAddress& waypoint, TimePoint now) const;
   // Ends what was idle too long; afterwards the time when there is more to end.
   TimePoint sweep(TimePoint now);
   // Names that mean nothing any more, after the books were read again.
@@ -80,6 +90,8 @@ class Waypoints {
     IpAddress asker{};
     TimePoint until{};  // of the window
     TimePoint given{};
+    std::string told_name{};  // by take_windows()
+    IpAddress told_asker{};
     bool open(TimePoint now) const { return now < until && !name.empty(); }
   };
   struct Key {
@@ -109,6 +121,7 @@ class Waypoints {
   Order order_;  // least recently used first
   std::unordered_map<Key, Order::iterator, KeyHash> by_key_;
   std::vector<Change> changes_;
+  TimePoint next_shut_ = kNever;
 };
 
 }  // namespace i3

@@ -87,7 +87,11 @@ FromIp::FromIp(Worker& worker, const IpToI3Settings& settings)
             worker_.log().warning("waypoint_refused",
                                   {{"waypoint", name.waypoint.text()}, {"reason", why}});
           }),
+      held_([this](const DnsClient& client, Bytes message) {
+        if (dns_) dns_->answer(client, message);
+      }),
       scratch_(Splice::kPiece) {
+  kernel_.known = [this](std::uint64_t batch) { held_.known(batch); };
   if (settings.waypoints6) waypoints6_.emplace(*settings.waypoints6);
   raise_descriptor_limit();
   adopt(settings);
@@ -148,10 +152,7 @@ void FromIp::start() {
         DnsListeners::Callbacks{[this](const DnsClient& client, Bytes message) {
           std::array<std::uint8_t, kDnsAnswerSize> out;
           const std::size_t size = zone_->answer(client, message, worker_.clock().now(), out);
-          if (size > 0)
-            dns_->answer(client, Bytes(out).first(size));
-          else
-            dns_->ignore(client);
+          answer(client, Bytes(out).first(size));
           // What the answer caused leaves: to the parent, or to the machine with the waypoints.
           worker_.after_command();
         }},
@@ -166,6 +167,7 @@ void FromIp::start() {
 
 void FromIp::stop() {
   if (std::exchange(stopped_, true)) return;
+  held_.clear();
   dns_.reset();
   error_code ignored;
   for (const auto& door : doors_) {
@@ -210,6 +212,7 @@ std::optional<IpAddress> FromIp::give(std::string_view name, const DnsClient& cl
                                       bool& over_tcp, TimePoint now) {
   const IpAddress asker = limit_prefix(client.peer.address);
   const auto address = waypoints_.give(name, asker, now);
+  gave_waypoint_ = address.has_value();
   if (address && settings_.waypoints_at) tell_waypoint(*address, name, asker);
   if (address) return address;
   over_tcp = client.transport == DnsTransport::udp;
@@ -247,6 +250,7 @@ bool FromIp::on_control(Peer& peer, Bytes plaintext, TimePoint now) {
   std::optional<PublicKey> key;
   const bool taken =
       exists(note->name, key) && waypoints_.expect(note->waypoint, note->name, note->asker, now);
+  tell_kernel();
   ++(taken ? notes_taken_ : notes_refused_);
   return true;
 }
@@ -365,41 +369,13 @@ void FromIp::ended(std::uint64_t number) {
   visitors_.erase(found);
 }
 
-// ---- the kernel's table, and time ----
-
-void FromIp::tell_kernel() {
-  if (!waypoints_here_) {
-    // The other machine learns them by notes; nothing is kept for it.
-    waypoints_.take_changes();
-    if (waypoints6_) waypoints6_->take_changes();
-    return;
-  }
-  for (const Waypoints::Change& change : waypoints_.take_changes()) {
-    if (change.name.empty()) {
-      kernel_.set({change.client, change.waypoint, std::nullopt});
-      continue;
-    }
-    find(change.name, true, [this, change](std::optional<IpAddress> target) {
-      // A gateway's answer may come when the binding is another one by now, or none.
-      if (waypoints_.bound_to(change.client, change.waypoint) != change.name) return;
-      if (target && !target->is_v4()) target.reset();
-      kernel_.set({change.client, change.waypoint, target});
-    });
-  }
-  if (!waypoints6_) return;
-  for (const Waypoints6::Change& change : waypoints6_->take_changes()) {
-    Peer* peer = change.key ? worker_.host().meet(*change.key) : nullptr;
-    kernel_.set(
-        {{}, change.address, peer != nullptr ? std::optional(peer->ipv6.address()) : std::nullopt});
-  }
-}
-
-void FromIp::flush() {
-  if (!stopped_) kernel_.flush();
-}
+// ---- time ----
 
 void FromIp::on_timer() {
   const TimePoint now = worker_.clock().now();
+  held_.on_timer(now);
+  tell_kernel();
+  if (now < next_sweep_) return;
   next_sweep_ = now + kTidyEvery;
   waypoints_.sweep(now);
   tell_kernel();

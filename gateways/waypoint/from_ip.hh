@@ -11,6 +11,7 @@
 #include "gateways/from_ip/waypoints6.hh"
 #include "gateways/from_ip/zone.hh"
 #include "gateways/kind.hh"
+#include "gateways/waypoint/held_answers.hh"
 #include "gateways/waypoint/kernel_names.hh"
 #include "gateways/waypoint/visitor.hh"
 
@@ -21,7 +22,8 @@ class Worker;
 // A question: zone.hh asks look_up() what the name means; for an A record a waypoint's window
 // opens, here or, by a note, at the machine that has them. A connection: the kernel sends it to our
 // listener whatever the waypoint means; visitor.hh finds the name and connects. UDP and echo
-// requests: the kernel alone, by the table that kernel_names.hh keeps.
+// requests: the kernel alone, by the table that kernel_names.hh keeps; an answer with a waypoint
+// waits until its window is in there.
 class FromIp final : public GatewayKind, private ZoneNames, private VisitorHall {
  public:
   static constexpr std::size_t kMaxVisitors = 16384;
@@ -35,7 +37,9 @@ class FromIp final : public GatewayKind, private ZoneNames, private VisitorHall 
   void stop() override;
   void reloaded(const GatewaySettings& settings) override;
   void flush() override;
-  TimePoint next_deadline() const override { return next_sweep_; }
+  TimePoint next_deadline() const override {
+    return std::min({next_sweep_, waypoints_.next_shut(), held_.next_deadline()});
+  }
   void on_timer() override;
   void add_status(Json& status) override;
   void add_metrics(MetricsText& text) override;
@@ -69,7 +73,9 @@ class FromIp final : public GatewayKind, private ZoneNames, private VisitorHall 
   void accept(const std::shared_ptr<Door>& door);
   void welcome(boost::asio::ip::tcp::socket socket);
   std::string bound_name(const IpAddress& client, const IpAddress& waypoint);
+  void answer(const DnsClient& client, Bytes message);
   void tell_kernel();
+  void tell_window(const Waypoints::Window& window);
   void keep_session();
 
   Worker& worker_;
@@ -82,6 +88,7 @@ class FromIp final : public GatewayKind, private ZoneNames, private VisitorHall 
   std::unique_ptr<DnsListeners> dns_;
   std::vector<std::shared_ptr<Door>> doors_;
   KernelNames kernel_;
+  HeldAnswers held_;
   std::vector<std::uint8_t> scratch_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Visitor>> visitors_;
   std::unordered_map<IpAddress, std::size_t> visitors_of_;
@@ -90,6 +97,7 @@ class FromIp final : public GatewayKind, private ZoneNames, private VisitorHall 
   VisitorCounters counters_;
   std::uint64_t notes_sent_ = 0, notes_taken_ = 0, notes_refused_ = 0, shared_ = 0;
   bool stopped_ = false;
+  bool gave_waypoint_ = false;  // in the answer that is being made
 };
 
 }  // namespace i3

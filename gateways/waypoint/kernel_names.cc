@@ -12,6 +12,7 @@ void KernelNames::flush() {
     waiting_.erase(waiting_.begin());
   }
   if (alone_ > 0) --alone_;
+  ++started_;
   send_(sent_, [this](bool ok, const std::string& why) { answered(ok, why); });
 }
 
@@ -24,6 +25,7 @@ void KernelNames::answered(bool ok, const std::string& why) {
     for (const WaypointName& name : sent) waiting_.try_emplace(key_of(name), name);
     alone_ = waiting_.size();
   }
+  known(started_);
   flush();
 }
 

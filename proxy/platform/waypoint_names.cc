@@ -13,9 +13,12 @@ std::vector<WaypointName> read_waypoint_names(Reader& reader) {
     const std::uint8_t has = reader.u8();
     const IpAddress target = IpAddress::v6(reader.array<16>());
     if (has == 1) name.target = target;
-    const bool four = name.waypoint.is_v4();
-    const bool good = has <= 1 && (has == 1 ? target.is_v4() == four : target == IpAddress{}) &&
-                      (four ? name.client.is_v4() : name.client == IpAddress{});
+    const std::uint8_t window = reader.u8();
+    name.window = window == 1;
+    const bool four = name.waypoint.is_v4(), everybody = name.client == IpAddress{};
+    const bool client = four ? name.client.is_v4() || (name.window && everybody) : everybody;
+    const bool good = has <= 1 && window <= 1 && client && (four || !name.window) &&
+                      (has == 1 ? target.is_v4() == four : target == IpAddress{});
     if (!good) reader.fail();
     names.push_back(name);
   }
@@ -29,6 +32,7 @@ void write_waypoint_names(Writer& writer, const std::vector<WaypointName>& names
     writer.bytes(name.waypoint.bytes);
     writer.u8(name.target ? 1 : 0);
     writer.bytes(name.target.value_or(IpAddress{}).bytes);
+    writer.u8(name.window ? 1 : 0);
   }
 }
 

@@ -13,11 +13,14 @@ namespace i3 {
 inline constexpr std::size_t kMaximumWaypointNames = 512;     // in one request
 inline constexpr std::size_t kMaximumWaypointsHeld = 100000;  // at a time
 
-// | client 16 | waypoint 16 | has target 1 | target 16 |; zeros where there is no target.
+// | client 16 | waypoint 16 | has target 1 | target 16 | window 1 |; zeros where there is no target.
 struct WaypointName {
   IpAddress client;  // whom it means that to; IPv6 waypoints mean it to everybody: ::
   IpAddress waypoint;
   std::optional<IpAddress> target;  // virtual, of the same family; none: nothing any more
+  // It means it to whoever opens a flow of UDP or pings while this stands, and is bound to nothing.
+  // `client` is then the network that asked (/24), or :: for all others. IPv4 only.
+  bool window = false;
 
   bool operator==(const WaypointName&) const = default;
 };

@@ -14,12 +14,19 @@ std::string listed(const std::vector<IpRange>& ranges) {
 }
 
 std::string map_of(const WaypointName& name) {
-  return name.waypoint.is_v4() ? "bound4" : "named6";
+  if (!name.waypoint.is_v4()) return "named6";
+  return !name.window ? "bound4" : name.client.is_v4() ? "asked4" : "window4";
 }
 std::string key_of(const WaypointName& name) {
-  if (!name.waypoint.is_v4()) return name.waypoint.text();
+  if (!name.client.is_v4()) return name.waypoint.text();
   return name.client.text() + " . " + name.waypoint.text();
 }
+
+constexpr char kFour[] = "ip daddr @waypoints4 ";
+
+// UDP flows and pings that a window may open, a second and at once: of one network that asked, and
+// of all others together.
+constexpr char kOpenings[] = "limit rate over 100/second burst 200 packets";
 
 }  // namespace
 
@@ -40,51 +47,88 @@ WaypointTable::~WaypointTable() {
     log_.warning("waypoints_left", {{"table", table_}, {"reason", nft_.reason()}});
 }
 
-// 1 the host's own DNS server and overlay port pass  2 TCP to the listener, whatever the waypoint
-// means: the handshake comes before that  3 UDP and echo requests by what it means  4 under our own
-// virtual address into the TUN  5 no way through for what means nothing
-std::string WaypointTable::ruleset() const {
-  const std::string size = std::to_string(kMaximumWaypointsHeld);
-  const std::string four = "ip daddr @waypoints4 ";
-  const std::string six = request_.prefix6 ? "ip6 daddr " + request_.prefix6->text() + " " : "";
-  const std::string ports =
-      request_.ports.all() ? "meta l4proto tcp" : "tcp dport { " + request_.ports.text() + " }";
-  std::string way, unknown;
+// What stays this host's, though it comes to a waypoint.
+std::string WaypointTable::mine() const {
+  std::string rules;
   for (const Endpoint& listen : request_.listen) {
     std::string to = listen.address.is_v4() ? "ip daddr " : "ip6 daddr ";
     to = listen.address.unspecified() ? "" : to + listen.address.text() + " ";
-    way += "    " + to + "meta l4proto { tcp, udp } th dport " + std::to_string(listen.port) +
-           " return\n";
+    rules += "    " + to + "meta l4proto { tcp, udp } th dport " + std::to_string(listen.port) +
+             " return\n";
   }
   for (const std::uint16_t port : places_.udp)
-    way += "    udp dport " + std::to_string(port) + " return\n";
-  if (!request_.ranges4.empty() && places_.listener4.port != 0) {
-    way += "    " + four + ports + " dnat ip to " + places_.listener4.text() + "\n";
-    way += "    " + four + "meta l4proto udp dnat ip to ip saddr . ip daddr map @bound4\n";
-    way += "    " + four + "icmp type echo-request dnat ip to ip saddr . ip daddr map @bound4\n";
+    rules += "    udp dport " + std::to_string(port) + " return\n";
+  return rules;
+}
+
+std::string WaypointTable::way() const {
+  std::string rules = "    iifname \"" + places_.tun + "\" return\n" + mine();
+  const std::string ports =
+      request_.ports.all() ? "meta l4proto tcp" : "tcp dport { " + request_.ports.text() + " }";
+  if (four()) {
+    rules += "    " + std::string(kFour) + ports + " dnat ip to " + places_.listener4.text() + "\n";
+    for (const char* what : {"meta l4proto udp ", "icmp type echo-request "}) {
+      const std::string match = "    " + std::string(kFour) + what;
+      rules += match + "dnat ip to ip saddr . ip daddr map @bound4\n" + match + "jump unbound\n";
+    }
   }
-  if (!six.empty() && places_.listener6.port != 0) {
-    way += "    " + six + ports + " dnat ip6 to " + places_.listener6.text() + "\n";
-    way += "    " + six + "meta l4proto udp dnat ip6 to ip6 daddr map @named6\n";
-    way += "    " + six + "icmpv6 type echo-request dnat ip6 to ip6 daddr map @named6\n";
-    unknown = "    " + six + "reject with icmpv6 type addr-unreachable\n";
+  if (request_.prefix6 && places_.listener6.port != 0) {
+    const std::string six = "    ip6 daddr " + request_.prefix6->text() + " ";
+    rules += six + ports + " dnat ip6 to " + places_.listener6.text() + "\n" + six +
+             "meta l4proto udp dnat ip6 to ip6 daddr map @named6\n" + six +
+             "icmpv6 type echo-request dnat ip6 to ip6 daddr map @named6\n";
   }
-  std::string after;
+  return rules;
+}
+
+// What means nothing is said so, and is not this host's own to answer.
+std::string WaypointTable::own() const {
+  if (!four() || !request_.ports.all()) return {};
+  const std::string match = "    " + std::string(kFour);
+  return mine() + "    ct state established,related return\n" + match +
+         "icmp type echo-request reject with icmp host-unreachable\n" + match +
+         "meta l4proto udp reject with icmp port-unreachable\n";
+}
+
+std::string WaypointTable::after() const {
   const std::string out = "    ct status dnat oifname \"" + places_.tun + "\" ";
+  std::string rules;
   if (places_.listener4.port != 0)
-    after += out + "meta nfproto ipv4 snat ip to " + places_.listener4.address.text() + "\n";
+    rules += out + "meta nfproto ipv4 snat ip to " + places_.listener4.address.text() + "\n";
   if (places_.listener6.port != 0)
-    after += out + "meta nfproto ipv6 snat ip6 to " + places_.listener6.address.text() + "\n";
+    rules += out + "meta nfproto ipv6 snat ip6 to " + places_.listener6.address.text() + "\n";
+  return rules;
+}
+
+// 1 the host's own DNS server and overlay port pass  2 TCP to the listener, whatever the waypoint
+// means: the handshake comes before that  3 UDP and echo requests by what it means to that client,
+// else by the window that is open  4 under our own virtual address into the TUN  5 no way through
+// for what means nothing, and none to this host itself
+std::string WaypointTable::ruleset() const {
+  const std::string size = "; size " + std::to_string(kMaximumWaypointsHeld) + "; }\n";
+  const std::string pair4 = " { type ipv4_addr . ipv4_addr : ipv4_addr" + size;
+  const std::string network = "ip saddr & 255.255.255.0";
   const std::string waypoints =
       request_.ranges4.empty() ? "" : " elements = { " + listed(request_.ranges4) + " };";
+  const std::string unknown = request_.prefix6 && places_.listener6.port != 0
+                                  ? "    ip6 daddr " + request_.prefix6->text() +
+                                        " reject with icmpv6 type addr-unreachable\n"
+                                  : "";
   return "create table " + table_ + " { flags owner; }\n" +  //
          "table " + table_ + " {\n  flags owner;\n" +
          "  set waypoints4 { type ipv4_addr; flags interval; auto-merge;" + waypoints + " }\n" +
-         "  map bound4 { type ipv4_addr . ipv4_addr : ipv4_addr; size " + size + "; }\n" +
-         "  map named6 { type ipv6_addr : ipv6_addr; size " + size + "; }\n" +
-         "  chain way { type nat hook prerouting priority -106; policy accept;\n" +
-         "    iifname \"" + places_.tun + "\" return\n" + way + "  }\n" +
-         "  chain after { type nat hook postrouting priority 95; policy accept;\n" + after +
+         "  map bound4" + pair4 + "  map asked4" + pair4 +  //
+         "  map window4 { type ipv4_addr : ipv4_addr" + size +
+         "  map named6 { type ipv6_addr : ipv6_addr" + size +
+         "  set opening { type ipv4_addr; flags dynamic; timeout 10s; size 65536; }\n" +
+         "  chain unbound {\n" + "    " + network + " . ip daddr @asked4 update @opening { " +
+         network + " " + kOpenings + " } drop\n" + "    dnat ip to " + network +
+         " . ip daddr map @asked4\n" + "    ip daddr @window4 " + kOpenings + " drop\n" +
+         "    dnat ip to ip daddr map @window4\n" + "  }\n" +
+         "  chain way { type nat hook prerouting priority -106; policy accept;\n" + way() +
+         "  }\n" + "  chain after { type nat hook postrouting priority 95; policy accept;\n" +
+         after() + "  }\n" +
+         "  chain own { type filter hook input priority filter; policy accept;\n" + own() +
          "  }\n" + "  set opened4 { type ifname; }\n" +
          "  chain ours { type filter hook forward priority filter; policy accept;\n" + unknown +
          "    meta nfproto ipv4 iifname @opened4 iifname != \"" + places_.tun + "\" oifname != \"" +
@@ -100,7 +144,10 @@ bool WaypointTable::has(const IpAddress& waypoint) const {
 void WaypointTable::new_worker() {
   if (held_.empty()) return;
   held_.clear();
-  nft_.run("flush map " + table_ + " bound4\nflush map " + table_ + " named6\n");
+  std::string commands;
+  for (const char* map : {"bound4", "asked4", "window4", "named6"})
+    commands += "flush map " + table_ + ' ' + map + '\n';
+  nft_.run(commands);
 }
 
 std::string WaypointTable::set(const std::vector<WaypointName>& names, Netlink& netlink) {

@@ -32,6 +32,11 @@ class WaypointTable {
   bool has(const IpAddress& waypoint) const;
 
  private:
+  bool four() const { return !request_.ranges4.empty() && places_.listener4.port != 0; }
+  std::string mine() const;
+  std::string way() const;
+  std::string own() const;
+  std::string after() const;
   std::string ruleset() const;
 
   Log& log_;

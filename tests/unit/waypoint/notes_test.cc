@@ -73,6 +73,9 @@ TEST_CASE("a request about waypoints says one family throughout") {
   CHECK_FALSE(survives({IpAddress::v4(1), four, *IpAddress::parse("fd5f::1")}));
   CHECK_FALSE(survives({IpAddress::v4(1), six, std::nullopt}));
   CHECK_FALSE(survives({{}, four, std::nullopt}));
+  CHECK(survives({{}, four, IpAddress::v4(0x64400001), true}));
+  CHECK(survives({IpAddress::v4(0xc6336400), four, std::nullopt, true}));
+  CHECK_FALSE(survives({{}, six, *IpAddress::parse("fd5f::1"), true}));
   request.waypoint_names.clear();
   CHECK_FALSE(BrokerRequest::parse(request.write()));
 }
