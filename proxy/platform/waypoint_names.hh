@@ -13,7 +13,8 @@ namespace i3 {
 inline constexpr std::size_t kMaximumWaypointNames = 512;     // in one request
 inline constexpr std::size_t kMaximumWaypointsHeld = 100000;  // at a time
 
-// | client 16 | waypoint 16 | has target 1 | target 16 | window 1 |; zeros where there is no target.
+// | client 16 | waypoint 16 | has target 1 | target 16 | window 1 |; zeros where there is no
+// target.
 struct WaypointName {
   IpAddress client;  // whom it means that to; IPv6 waypoints mean it to everybody: ::
   IpAddress waypoint;

@@ -14,7 +14,7 @@ block() {
 }
 make_internet
 start_resolver
-make_public n1 eth0 198.51.100.11/24
+make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
 keygen n1
 start_node n1
 make_host alice 1
@@ -34,6 +34,17 @@ start_nginx wiki 80 8080
 start_sshd wiki
 PATH=$I3_BIN:$PATH
 keys() { sed "s/52 letters/$1/; s/203\.0\.113\.7:5100/198.51.100.11:5100/"; }
+
+# The VPN that is there already: it routes the whole network to a laptop, and forwards.
+make_public bob eth0 198.51.100.70/24
+for end in "bob 198.51.100.70 198.51.100.60 10.99.0.2" "gate 198.51.100.60 198.51.100.70 10.99.0.1"; do
+  read -r host local remote address <<< "$end"
+  in_ns "$host" ip link add vpn type vxlan id 7 local "$local" remote "$remote" dstport 4789 || fail "no tunnel"
+  in_ns "$host" ip addr add "$address/24" dev vpn
+  in_ns "$host" ip link set vpn up
+done
+in_ns gate sh -c 'for i in vpn lan; do echo 1 > /proc/sys/net/ipv4/conf/$i/forwarding; done'
+in_ns bob ip route add 10.20.0.0/16 via 10.99.0.1
 
 # ---- On the gateway
 gateway_key=$(in_ns gate i3-ctl keygen /var/lib/i3/gateway.key)
@@ -77,18 +88,9 @@ same "a port that is not in the line is refused at once" 7 \
   "$(in_ns alice sh -c 'curl -s -m 5 http://wiki.corp.example:8080/; echo $?')"
 has "i3-ctl metrics counts it" 'event="closed_port"} [1-9]' "$(ctl_gateway gate metrics)"
 
-# ---- Moving there from a VPN: one that routes the whole network to a laptop, beside it
-make_public bob eth0 198.51.100.70/24
-for end in "bob 198.51.100.70 198.51.100.60 10.99.0.2" "gate 198.51.100.60 198.51.100.70 10.99.0.1"; do
-  read -r host local remote address <<< "$end"
-  in_ns "$host" ip tunnel add vpn mode ipip local "$local" remote "$remote" || fail "no tunnel"
-  in_ns "$host" ip addr add "$address/24" dev vpn
-  in_ns "$host" ip link set vpn up
-done
-in_ns gate sh -c 'for i in vpn lan; do echo 1 > /proc/sys/net/ipv4/conf/$i/forwarding; done'
-in_ns bob ip route add 10.20.0.0/16 dev vpn
+# ---- Moving there from a VPN
 keygen bob
-write_proxy bob nodes=n1 policy="$route"
+write_proxy bob nodes=n1 more="$route"
 sed -i "s|</address-book>|$(block '^<gateway ' | keys "$gateway_key")\n&|" "$WORK/bob/book.xml"
 start_proxy bob
 same "with the VPN, what is no name goes by it" 10.99.0.2 "$(in_ns bob curl -s -m 10 http://10.20.0.4/who)"
