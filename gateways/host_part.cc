@@ -24,6 +24,7 @@ ProxySettings host_part(const GatewaySettings& settings) {
   host.virtual_addresses = settings.virtual_addresses;
   host.dns.intercept = Intercept::none;
   host.books = settings.books;
+  host.members = settings.members;
   host.state = settings.state;
   host.control = settings.control;
   host.metrics = settings.metrics;

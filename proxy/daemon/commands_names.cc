@@ -31,6 +31,12 @@ std::string rcode_text(Rcode rcode) {
   }
 }
 
+// The gateway, or the group of them, by the books' name.
+std::string gateway_name(Worker& worker, const PublicKey& key) {
+  const auto group = worker.groups().names().name_of(key);
+  return group ? *group : worker.host().directory().name_of(key);
+}
+
 Json names(Worker& worker) {
   Json rows = Json::array();
   Host& host = worker.host();
@@ -78,6 +84,17 @@ Json names(Worker& worker) {
                     {"ipv4", name.inner4 ? Json(name.ipv4.text()) : Json()},
                     {"ipv6", name.inner6 ? Json(name.ipv6.text()) : Json()},
                     {"preserves_headers", name.preserves_headers()},
+                    {"anonymous", false},
+                    {"book", nullptr}});
+  });
+  worker.groups().names().behind().each([&](const AnycastBehind::Name& name) {
+    rows.push_back({{"name", name.name},
+                    {"kind", "behind"},
+                    {"key", name.group.text()},
+                    {"via", gateway_name(worker, name.group)},
+                    {"ipv4", name.ipv4.text()},
+                    {"ipv6", name.ipv6.text()},
+                    {"preserves_headers", false},
                     {"anonymous", false},
                     {"book", nullptr}});
   });
@@ -138,7 +155,7 @@ void resolve_behind(Worker& worker, const std::string& name, const Names::Behind
     if (answer.kind == NameAnswer::Kind::failed)
       return reply.fail(name + ": the gateway says " + rcode_text(answer.rcode));
     reply.ok({{"name", name},
-              {"via", worker.host().directory().name_of(behind.gateway)},
+              {"via", gateway_name(worker, behind.gateway)},
               {"key", behind.gateway.text()},
               {"id", public_id(behind.gateway).hex()},
               {"ipv4", answer.ipv4 ? Json(IpAddress::v4(*answer.ipv4).text()) : Json()},

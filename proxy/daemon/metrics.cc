@@ -62,6 +62,7 @@ void overlay(MetricsText& text, Worker& worker) {
 void of_groups(MetricsText& text, Worker& worker) {
   const AnycastCounters& anycast = worker.groups().anycast().counters();
   const AnycastNameCounters& names = worker.groups().names().counters();
+  const AnycastBehindCounters& behind = worker.groups().names().behind().counters();
   const GroupCounters& groups = worker.groups().counters();
   events(text, "anycast_total", "Anycast groups, as their user and as their member",
          {{"asked", anycast.asked},
@@ -72,8 +73,11 @@ void of_groups(MetricsText& text, Worker& worker) {
           {"conversations_moved", names.moved},
           {"conversations_broken", names.broken},
           {"no_member", names.no_member},
-          {"park_full", names.park_full},
-          {"no_room", names.no_room},
+          {"names_asked", behind.asked},
+          {"names_asked_again", behind.asked_again},
+          {"names_failed", behind.failed},
+          {"park_full", names.park_full + behind.park_full},
+          {"no_room", names.no_room + behind.no_room},
           {"no_flow", names.no_flow},
           {"withheld", names.withheld},
           {"malformed", names.malformed + groups.malformed},

@@ -52,15 +52,25 @@ NameAnswer plain(NameAnswer::Kind kind) {
 Names::Names(Host& host, std::string suffix, Policy policy)
     : host_(host), suffix_(std::move(suffix)), policy_(std::move(policy)) {
   host_.gateway_names().answered = [this](std::uint64_t number, const GatewayAnswer& answer) {
-    const NameAnswer told = of(answer);
-    if (complete) complete(number, told);
-    const auto later = std::stable_partition(waiting_.begin(), waiting_.end(),
-                                             [&](const auto& one) { return one.number != number; });
-    std::vector<Waiting> due(std::make_move_iterator(later),
-                             std::make_move_iterator(waiting_.end()));
-    waiting_.erase(later, waiting_.end());
-    for (const Waiting& one : due) one.done(told);
+    told(number, answer);
   };
+}
+
+void Names::set_groups(Groups* groups) {
+  groups_ = groups;
+  groups_->names().behind().answered = [this](std::uint64_t number, const GatewayAnswer& answer) {
+    told(number, answer);
+  };
+}
+
+void Names::told(std::uint64_t number, const GatewayAnswer& answer) {
+  const NameAnswer told = of(answer);
+  if (complete) complete(number, told);
+  const auto later = std::stable_partition(waiting_.begin(), waiting_.end(),
+                                           [&](const auto& one) { return one.number != number; });
+  std::vector<Waiting> due(std::make_move_iterator(later), std::make_move_iterator(waiting_.end()));
+  waiting_.erase(later, waiting_.end());
+  for (const Waiting& one : due) one.done(told);
 }
 
 std::optional<std::string_view> Names::below_suffix(std::string_view name) const {
@@ -75,13 +85,24 @@ std::optional<std::string_view> Names::below_suffix(std::string_view name) const
 std::optional<Names::Behind> Names::behind(std::string_view name) const {
   if (auto own = below_suffix(name)) {
     for (std::size_t dot = own->find('.'); dot != own->npos; dot = own->find('.', dot + 1)) {
-      const KnownHost* known = host_.directory().by_name(own->substr(dot + 1));
-      if (known != nullptr && known->gateway && wire::NameQuestion::fits(own->substr(0, dot)))
-        return Behind{known->key, std::string(own->substr(0, dot))};
+      const auto gateway = gateway_named(own->substr(dot + 1));
+      if (gateway && wire::NameQuestion::fits(own->substr(0, dot)))
+        return Behind{*gateway, std::string(own->substr(0, dot))};
     }
     return std::nullopt;
   }
   return by_policy(policy_.decide(name), name);
+}
+
+// An entry of the books that is a gateway, or a group that the policy treats as one.
+std::optional<PublicKey> Names::gateway_named(std::string_view name) const {
+  const KnownHost* known = host_.directory().by_name(name);
+  if (known != nullptr) return known->gateway ? std::optional(known->key) : std::nullopt;
+  const auto group = groups_ != nullptr ? groups_->names().key_of(name) : std::nullopt;
+  if (!group) return std::nullopt;
+  for (const Route& route : policy_.routes())
+    if (route.decision.via == Via::gateway && route.decision.gateway_key == *group) return group;
+  return std::nullopt;
 }
 
 std::optional<Names::Behind> Names::by_policy(const Decision& decision, std::string_view name) {
@@ -93,12 +114,17 @@ std::optional<Names::Behind> Names::by_policy(const Decision& decision, std::str
 NameAnswer Names::ask(const Behind& behind, TimePoint now) {
   NameAnswer failed = plain(NameAnswer::Kind::failed);
   if (behind.gateway == host_.key()) return failed;
-  Peer* gateway = host_.meet(behind.gateway);
-  if (gateway == nullptr) return failed;
-  const auto told = host_.gateway_names().ask(*gateway, behind.name, now);
-  if (const auto* answer = std::get_if<GatewayAnswer>(&told)) return of(*answer);
+  std::variant<GatewayAnswer, std::uint64_t> said;
+  if (groups_ != nullptr && groups_->names().is_group(behind.gateway)) {
+    said = groups_->names().behind().ask(behind.gateway, behind.name, now);
+  } else {
+    Peer* gateway = host_.meet(behind.gateway);
+    if (gateway == nullptr) return failed;
+    said = host_.gateway_names().ask(*gateway, behind.name, now);
+  }
+  if (const auto* answer = std::get_if<GatewayAnswer>(&said)) return of(*answer);
   NameAnswer later = plain(NameAnswer::Kind::pending);
-  later.handle = std::get<std::uint64_t>(told);
+  later.handle = std::get<std::uint64_t>(said);
   if (asked) asked();
   return later;
 }
@@ -149,13 +175,20 @@ std::optional<std::string> Names::reverse(const IpAddress& virtual_address) {
   auto name = visits_ != nullptr ? visits_->name_at(virtual_address) : std::nullopt;
   if (!name && groups_ != nullptr) name = groups_->names().name_at(virtual_address);
   if (!name && groups_ != nullptr) name = groups_->multicast().name_at(virtual_address);
-  if (const auto* there = host_.gateway_names().at(virtual_address); there && !name) {
-    if (there->name.find('.') != there->name.npos) return there->name;
-    return full(there->name + '.' + host_.directory().name_of(there->gateway));
-  }
+  if (const auto* behind =
+          groups_ != nullptr ? groups_->names().behind().at(virtual_address) : nullptr;
+      behind && !name)
+    return name_behind(behind->name, groups_->names().name_of(behind->group).value_or(""));
+  if (const auto* there = host_.gateway_names().at(virtual_address); there && !name)
+    return name_behind(there->name, host_.directory().name_of(there->gateway));
   if (!name) name = host_.name_at(virtual_address);
   if (!name) return std::nullopt;
   return full(*name);
+}
+
+// One without a dot is an address there, or a name of the gateway's own.
+std::string Names::name_behind(const std::string& name, const std::string& gateway) const {
+  return name.find('.') != name.npos ? name : full(name + '.' + gateway);
 }
 
 bool Names::owns(const IpAddress& address) {

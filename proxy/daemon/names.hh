@@ -24,7 +24,7 @@ class Names final : public NameService {
   std::function<void(std::uint64_t number, const NameAnswer& answer)> complete;
   // The same for others than the interceptor: `done` is called once, perhaps at once.
   void look_up(std::string_view name, TimePoint now, std::function<void(const NameAnswer&)> done);
-  // The gateway that a name is asked of, and what it is asked for there.
+  // The gateway, or the group of them, that a name is asked of, and what it is asked for there.
   struct Behind {
     PublicKey gateway;
     std::string name;
@@ -34,7 +34,7 @@ class Names final : public NameService {
   // Names that are visited anonymously are its to answer.
   void set_visits(Visits* visits) { visits_ = visits; }
   // Names of groups are its to answer.
-  void set_groups(Groups* groups) { groups_ = groups; }
+  void set_groups(Groups* groups);
   // The name as groups know it, by name or by the group's key, if it is one of theirs.
   std::optional<std::string> group_name(std::string_view text) const;
   // The name as visits know it, if it is one of theirs.
@@ -59,6 +59,9 @@ class Names final : public NameService {
   static constexpr std::size_t kMaxWaiting = 64;
 
   NameAnswer ask(const Behind& behind, TimePoint now);
+  void told(std::uint64_t number, const GatewayAnswer& answer);
+  std::string name_behind(const std::string& name, const std::string& gateway) const;
+  std::optional<PublicKey> gateway_named(std::string_view name) const;
 
   Host& host_;
   std::string suffix_;

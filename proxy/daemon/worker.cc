@@ -54,6 +54,7 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
   tell_underlay();
   make_visits();
   make_groups();
+  groups_->names().restore(state);
   names_ = std::make_unique<Names>(*host_, settings_.dns.suffix, settings_.policy);
   names_->set_visits(visits_.get());
   names_->set_groups(groups_.get());
@@ -188,7 +189,8 @@ std::optional<std::uint16_t> Worker::open_aside() {
 }
 
 std::string Worker::state_lines() const {
-  return host_->state_lines() + (extension_ ? extension_->state_lines() : std::string());
+  return host_->state_lines() + groups_->names().behind().state_lines() +
+         (extension_ ? extension_->state_lines() : std::string());
 }
 
 // Whom a visit's name means; of a revoked key nobody.

@@ -88,6 +88,21 @@ bool Anycast::absent(const PublicKey& key) const {
   return group != nullptr && !group->current && group->absent;
 }
 
+bool Anycast::stands(const PublicKey& key, const PublicKey& one, TimePoint now) const {
+  const Group* group = find(key);
+  if (group == nullptr) return false;
+  for (const AnycastMember& member : group->members)
+    if (member.key == one)
+      return member.lost_until <= now && member.expiry > ways_.wall() &&
+             (member.doubted == TimePoint{} || now < member.doubted + kDoubtFor);
+  return false;
+}
+
+bool Anycast::asking(const PublicKey& key) const {
+  const Group* group = find(key);
+  return group != nullptr && group->asking;
+}
+
 const std::vector<AnycastMember>* Anycast::members(const PublicKey& key) const {
   const Group* group = find(key);
   return group != nullptr ? &group->members : nullptr;

@@ -46,6 +46,7 @@ class Anycast {
   static constexpr unsigned kTries = 10;
   static constexpr Duration kRound = std::chrono::seconds(1);
   static constexpr Duration kLostFor = std::chrono::seconds(5);
+  static constexpr Duration kDoubtFor = std::chrono::milliseconds(500);
   static constexpr Duration kInUse = std::chrono::seconds(60);
 
   struct Ways {
@@ -63,6 +64,10 @@ class Anycast {
   std::optional<PublicKey> member(const PublicKey& group) const;
   // Nobody is known, and the last questions were answered by nobody or by "not present".
   bool absent(const PublicKey& group) const;
+  // A member that showed its delegation and may go on as one: it was not lost, nor doubted for
+  // longer than an answer takes.
+  bool stands(const PublicKey& group, const PublicKey& member, TimePoint now) const;
+  bool asking(const PublicKey& group) const;
   // The member left something unanswered: others are asked, and the first that answers is taken.
   void doubt(const PublicKey& group, const PublicKey& member, TimePoint now);
   // The member cannot be reached, in whatever group it is.

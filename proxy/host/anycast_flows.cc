@@ -141,6 +141,12 @@ std::vector<FlowKey> AnycastFlows::of_group(const IpAddress& group) const {
   return keys;
 }
 
+std::vector<FlowKey> AnycastFlows::keys() const {
+  std::vector<FlowKey> keys;
+  for (const auto& [key, flow] : flows_) keys.push_back(key);
+  return keys;
+}
+
 void AnycastFlows::count(const PublicKey& member, bool more) {
   if (more) {
     ++counts_[member];

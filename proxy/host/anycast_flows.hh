@@ -55,6 +55,7 @@ class AnycastFlows {
   void close(const FlowKey& key);
   std::vector<FlowKey> of_member(const PublicKey& member) const;
   std::vector<FlowKey> of_group(const IpAddress& group) const;
+  std::vector<FlowKey> keys() const;
   bool empty() const { return flows_.empty(); }
   std::size_t size() const { return flows_.size(); }
   std::size_t with(const PublicKey& member) const {

@@ -27,7 +27,18 @@ bool ends_tcp(const IpView& packet) {
 
 AnycastNames::AnycastNames(Host& host, Anycast& anycast, Clock& clock,
                            std::function<void(Bytes)> write_to_program)
-    : host_(host), anycast_(anycast), clock_(clock), write_(std::move(write_to_program)) {}
+    : host_(host),
+      anycast_(anycast),
+      clock_(clock),
+      write_(std::move(write_to_program)),
+      behind_(host, clock,
+              {[this](const PublicKey& group, TimePoint now) { return stand_in(group, now); },
+               [this](const PublicKey& group) { return anycast_.absent(group); },
+               [this](const PublicKey& group, Peer& peer, TimePoint now) {
+                 if (Name* name = find(group)) ask_for_life(*name, peer, now);
+               },
+               [this](Bytes packet, TimePoint now) { out(packet, now); },
+               [this](Bytes packet, TimePoint) { answer_nobody(packet); }}) {}
 
 // Names
 
@@ -62,10 +73,11 @@ void AnycastNames::set_names(std::vector<AnycastName> names) {
 }
 
 void AnycastNames::forget(Name& name) {
-  for (const IpAddress& address : {name.ipv4.address(), name.ipv6.address()}) {
-    for (const FlowKey& key : flows_.of_group(address)) flows_.close(key);
-    by_address_.erase(address);
-  }
+  for (const FlowKey& key : flows_.keys())
+    if (place_of(key.peer).group == &name) flows_.close(key);
+  by_address_.erase(name.ipv4.address());
+  by_address_.erase(name.ipv6.address());
+  behind_.forget(name.what.group.key);
   for (auto& done : name.waiting) done(std::nullopt);
   host_.addresses().release(name_id(name.what.group.key));
   anycast_.forget(name.what.group.key);
@@ -77,10 +89,36 @@ AnycastNames::Name* AnycastNames::find(std::string_view text) const {
   return nullptr;
 }
 
-std::optional<std::string> AnycastNames::name_of(const PublicKey& key) const {
+AnycastNames::Name* AnycastNames::find(const PublicKey& group) const {
   for (const auto& name : names_)
-    if (name->what.group.key == key) return name->what.name;
-  return std::nullopt;
+    if (name->what.group.key == group) return name.get();
+  return nullptr;
+}
+
+AnycastNames::Place AnycastNames::place_of(const IpAddress& address) const {
+  const auto found = by_address_.find(address);
+  if (found != by_address_.end()) return {found->second, nullptr};
+  AnycastBehind::Name* behind = behind_.at(address);
+  return behind != nullptr ? Place{find(behind->group), behind} : Place{};
+}
+
+std::optional<std::string> AnycastNames::name_of(const PublicKey& key) const {
+  const Name* name = find(key);
+  return name != nullptr ? std::optional(name->what.name) : std::nullopt;
+}
+
+std::optional<PublicKey> AnycastNames::key_of(std::string_view text) const {
+  const Name* name = find(text);
+  return name != nullptr ? std::optional(name->what.group.key) : std::nullopt;
+}
+
+std::optional<PublicKey> AnycastNames::stand_in(const PublicKey& group, TimePoint now) {
+  const Name* name = find(group);
+  return name != nullptr ? anycast_.use(name->what.group, now) : std::nullopt;
+}
+
+void AnycastNames::restore(std::string_view state) {
+  behind_.restore(state, [this](const PublicKey& key) { return is_group(key); });
 }
 
 std::optional<std::string> AnycastNames::name_at(const IpAddress& address) const {
@@ -109,25 +147,30 @@ void AnycastNames::when_known(std::string_view text,
 bool AnycastNames::on_tun(Frame frame) {
   if (by_address_.empty() || frame.size() < kIpv4HeaderSize) return false;
   const Family family = frame.bytes()[0] >> 4 == 4 ? Family::v4 : Family::v6;
-  const auto found = by_address_.find(destination_in(frame.bytes(), family));
-  if (found == by_address_.end()) return false;
+  const Place place = place_of(destination_in(frame.bytes(), family));
+  if (place.group == nullptr) return false;
   const VirtualIp own = family == Family::v4 ? host_.own4() : host_.own6();
   if (source_in(frame.bytes(), family) != own.address()) return false;  // the host counts it
   const auto packet = IpPacket::parse(frame.bytes());
   if (packet)
-    out(*found->second, *packet, frame, clock_.now());
+    out(place, *packet, frame, clock_.now());
   else
     ++counters_.malformed;
   return true;
 }
 
-void AnycastNames::out(Name& name, Bytes bytes, TimePoint now) {
+// One that waited: its name may be gone by now.
+void AnycastNames::out(Bytes bytes, TimePoint now) {
   OwnFrame own(bytes);
   const Frame frame = own.frame();
-  if (const auto packet = IpPacket::parse(frame.bytes())) out(name, *packet, frame, now);
+  const auto packet = IpPacket::parse(frame.bytes());
+  const Place place = packet ? place_of(packet->destination()) : Place{};
+  if (place.group != nullptr) out(place, *packet, frame, now);
 }
 
-void AnycastNames::out(Name& name, IpPacket packet, Frame frame, TimePoint now) {
+void AnycastNames::out(const Place& place, IpPacket packet, Frame frame, TimePoint now) {
+  Name& name = *place.group;
+  if (place.behind != nullptr) behind_.touch(*place.behind, now);
   const auto key = flows_.key_out(packet);
   AnycastFlow* flow = key ? flows_.find(*key) : nullptr;
   const auto member = anycast_.use(name.what.group, now);
@@ -138,20 +181,31 @@ void AnycastNames::out(Name& name, IpPacket packet, Frame frame, TimePoint now) 
       return;
     }
     if (!member) return park(name, packet.bytes());
-    const Peer* peer = host_.meet(*member);
-    const bool v4 = packet.family() == Family::v4;
-    if (peer != nullptr)
-      flow = flows_.open(*key, *member, (v4 ? peer->ipv4 : peer->ipv6).address(), now);
+    if (place.behind != nullptr && !behind_.known_at(*place.behind, *member))
+      return behind_.park(*place.behind, packet.bytes(), now);
+    flow = open(place, *key, *member, packet, now);
     if (flow == nullptr) {
       ++counters_.no_room;
       return answer_nobody(packet.bytes());
     }
-    if (flows_.size() <= kMaxFirst)
-      flow->first.assign(packet.bytes().begin(), packet.bytes().end());
   }
   note(name, *flow, packet, now);
   rewrite_destination(packet, flow->at);
   host_.on_tun(frame);
+}
+
+AnycastFlow* AnycastNames::open(const Place& place, const FlowKey& key, const PublicKey& member,
+                                const IpPacket& packet, TimePoint now) {
+  std::optional<IpAddress> at;
+  const Peer* peer = host_.meet(member);
+  if (place.behind != nullptr)
+    at = behind_.address_at(*place.behind, member, packet.family());
+  else if (peer != nullptr)
+    at = (packet.family() == Family::v4 ? peer->ipv4 : peer->ipv6).address();
+  AnycastFlow* flow = at ? flows_.open(key, member, *at, now) : nullptr;
+  if (flow != nullptr && flows_.size() <= kMaxFirst)
+    flow->first.assign(packet.bytes().begin(), packet.bytes().end());
+  return flow;
 }
 
 void AnycastNames::note(Name& name, AnycastFlow& flow, const IpView& packet, TimePoint now) {
@@ -162,9 +216,7 @@ void AnycastNames::note(Name& name, AnycastFlow& flow, const IpView& packet, Tim
   }
   if (name.next_watch == kNever) name.next_watch = now + kWatchEvery;
   if (flow.answered) return;
-  Peer* peer = host_.peers().find(flow.member);
-  if (peer == nullptr) return;
-  nudge(name, *peer, std::max<Duration>(kLeastPatience, 3 * peer->rtt + kHeardLately), now);
+  if (Peer* peer = host_.peers().find(flow.member)) ask_for_life(name, *peer, now);
 }
 
 void AnycastNames::park(Name& name, Bytes packet) {
@@ -219,6 +271,11 @@ void AnycastNames::nudge(Name& name, Peer& peer, Duration patience, TimePoint no
   host_.nudge(peer);
 }
 
+// It owes an answer: nothing is heard of it for longer than one takes?
+void AnycastNames::ask_for_life(Name& name, Peer& peer, TimePoint now) {
+  nudge(name, peer, std::max<Duration>(kLeastPatience, 3 * peer.rtt + kHeardLately), now);
+}
+
 void AnycastNames::check(Name& name, TimePoint now) {
   const auto member = anycast_.member(name.what.group.key);
   Peer* peer = member ? host_.peers().find(*member) : nullptr;
@@ -249,7 +306,7 @@ void AnycastNames::changed(const PublicKey& group, TimePoint now) {
     if (member) host_.meet(*member);
     for (auto& done : std::exchange(name.waiting, {})) done(member);
     for (const auto& packet : std::exchange(name.parked, {}))
-      member ? out(name, packet, now) : answer_nobody(packet);
+      member ? out(packet, now) : answer_nobody(packet);
     name.nudged = kNever;
     if (const auto* members = anycast_.members(group)) {
       const std::vector<AnycastMember> copy = *members;
@@ -257,6 +314,7 @@ void AnycastNames::changed(const PublicKey& group, TimePoint now) {
         if (one.key != member && (one.doubted != TimePoint{} || one.lost_until > now))
           leave(name, one.key, member, one.lost_until > now, now);
     }
+    behind_.changed(group, now);
     return;
   }
 }
@@ -278,25 +336,28 @@ void AnycastNames::lost(const PublicKey& member, TimePoint now) {
 void AnycastNames::leave(Name& name, const PublicKey& member, const std::optional<PublicKey>& to,
                          bool gone, TimePoint now) {
   const Peer* next = to && *to != member ? host_.meet(*to) : nullptr;
-  for (const IpAddress& address : {name.ipv4.address(), name.ipv6.address()}) {
-    for (const FlowKey& key : flows_.of_group(address)) {
-      AnycastFlow* flow = flows_.find(key);
-      if (flow == nullptr || flow->member != member) continue;
-      if (flow->answered) {
-        // Broken only once it is certain: a member that is merely slow keeps its conversations.
-        if (!gone) continue;
-        if (key.protocol == ip_protocol::kTcp && !flow->ended) reset(key, *flow);
-        ++counters_.broken;
+  for (const FlowKey& key : flows_.of_member(member)) {
+    const Place place = place_of(key.peer);
+    AnycastFlow* flow = flows_.find(key);
+    if (place.group != &name || flow == nullptr || flow->member != member) continue;
+    if (flow->answered) {
+      // Broken only once it is certain: a member that is merely slow keeps its conversations.
+      if (!gone) continue;
+      if (key.protocol == ip_protocol::kTcp && !flow->ended) reset(key, *flow);
+      ++counters_.broken;
+      flows_.close(key);
+    } else if (next != nullptr) {
+      ++counters_.moved;
+      const std::vector<std::uint8_t> first = flow->first;
+      // The next one may have to be asked first what is behind it.
+      if (place.behind != nullptr)
         flows_.close(key);
-      } else if (next != nullptr) {
-        ++counters_.moved;
-        const std::vector<std::uint8_t> first = flow->first;
-        flows_.move(key, next->key, (address.is_v4() ? next->ipv4 : next->ipv6).address());
-        if (!first.empty()) out(name, first, now);
-      } else if (gone && anycast_.absent(name.what.group.key)) {
-        if (!flow->first.empty()) answer_nobody(flow->first);
-        flows_.close(key);
-      }
+      else
+        flows_.move(key, next->key, (key.peer.is_v4() ? next->ipv4 : next->ipv6).address());
+      if (!first.empty()) out(first, now);
+    } else if (gone && anycast_.absent(name.what.group.key)) {
+      if (!flow->first.empty()) answer_nobody(flow->first);
+      flows_.close(key);
     }
   }
 }
@@ -337,7 +398,7 @@ void AnycastNames::reset(const FlowKey& key, const AnycastFlow& flow) {
 TimePoint AnycastNames::next_deadline() const {
   const TimePoint now = clock_.now();
   if (!absent_.empty()) return now;
-  TimePoint next = next_sweep_;
+  TimePoint next = std::min(next_sweep_, behind_.next_deadline());
   for (const auto& name : names_) {
     next = std::min(next, name->next_watch);
     if (name->nudged != kNever) next = std::min(next, now + kCheckEvery);
@@ -359,9 +420,11 @@ void AnycastNames::on_timer() {
     check(*name, now);
     if (now >= name->next_watch) watch(*name, now);
   }
+  behind_.on_timer(now);
   if (now < next_sweep_) return;
   next_sweep_ = names_.empty() ? kNever : now + kSweepEvery;
   flows_.sweep(now);
+  behind_.sweep(now, host_.idle());
 }
 
 // Conversations of which nothing is heard: somebody may wait for an answer that cannot come.

@@ -1,10 +1,12 @@
-// Owns the names of anycast groups: a virtual address each that stays the same, conversations that
-// stay with a member, and the way to the next member when one falls silent.
+// Owns the names of anycast groups, and of what is behind groups of gateways: a virtual address
+// each that stays the same, conversations that stay with a member, and the way to the next member
+// when one falls silent.
 #pragma once
 
 #include <memory>
 
 #include "proxy/host/anycast.hh"
+#include "proxy/host/anycast_behind.hh"
 #include "proxy/host/anycast_flows.hh"
 #include "proxy/host/host.hh"
 
@@ -60,6 +62,15 @@ class AnycastNames {
   // Calls back with the member that stands for the name, or with nothing when nobody answers.
   void when_known(std::string_view name, std::function<void(std::optional<PublicKey>)> done);
 
+  // Names behind groups of gateways.
+  AnycastBehind& behind() { return behind_; }
+  const AnycastBehind& behind() const { return behind_; }
+  bool is_group(const PublicKey& key) const { return find(key) != nullptr; }
+  // Who stands for that group now, as Anycast::use().
+  std::optional<PublicKey> stand_in(const PublicKey& group, TimePoint now);
+  std::optional<PublicKey> key_of(std::string_view name) const;
+  void restore(std::string_view state);
+
   // As in GroupEvents and Visits::on_tun.
   bool on_tun(Frame frame);
   bool to_program(MutBytes packet);
@@ -92,15 +103,26 @@ class AnycastNames {
     TimePoint next_watch = kNever;
   };
 
+  // What an address stands for: a group, or what is behind it.
+  struct Place {
+    Name* group = nullptr;
+    AnycastBehind::Name* behind = nullptr;
+  };
+
   Name* find(std::string_view name) const;
+  Name* find(const PublicKey& group) const;
+  Place place_of(const IpAddress& address) const;
   void forget(Name& name);
   // 1 its conversation  2 else the member that stands for the name  3 that one's address
-  void out(Name& name, IpPacket packet, Frame frame, TimePoint now);
-  void out(Name& name, Bytes packet, TimePoint now);
+  void out(const Place& place, IpPacket packet, Frame frame, TimePoint now);
+  void out(Bytes packet, TimePoint now);
+  AnycastFlow* open(const Place& place, const FlowKey& key, const PublicKey& member,
+                    const IpPacket& packet, TimePoint now);
   void note(Name& name, AnycastFlow& flow, const IpView& packet, TimePoint now);
   void park(Name& name, Bytes packet);
   void answer_nobody(Bytes packet);
   void nudge(Name& name, Peer& peer, Duration patience, TimePoint now);
+  void ask_for_life(Name& name, Peer& peer, TimePoint now);
   void check(Name& name, TimePoint now);
   void lost(const PublicKey& member, TimePoint now);
   void watch(Name& name, TimePoint now);
@@ -117,6 +139,7 @@ class AnycastNames {
   std::vector<std::unique_ptr<Name>> names_;
   std::unordered_map<IpAddress, Name*> by_address_;
   AnycastFlows flows_;
+  AnycastBehind behind_;
   std::vector<PublicKey> absent_;  // found so since the last on_timer; bounded by the peers
   TimePoint next_sweep_ = kNever;
   AnycastNameCounters counters_;

@@ -14,8 +14,15 @@ class Boxes {
   Boxes(HostParts& parts, const Directory& directory, Courier& courier, Rendezvous& rendezvous)
       : parts_(parts), directory_(directory), courier_(courier), rendezvous_(rendezvous) {}
 
-  // The middle-box that a conversation with that host must go through; none: its own affair.
-  std::optional<PublicKey> required(const PublicKey& key) const;
+  // The middle-box that a conversation with that host must go through; none: its own affair. Of a
+  // group: the one that it goes through already, as long as that stands, else who stands for the
+  // group; the group's key while nobody does.
+  std::optional<PublicKey> required(const PublicKey& key, TimePoint now) const;
+  // The group whose members that conversation may go through, if it is a group.
+  std::optional<PublicKey> group_for(const PublicKey& key) const;
+  // Whether a conversation that must go through `box` may come by that one.
+  bool serves(const PublicKey& key, const PublicKey& box, const PublicKey& one,
+              TimePoint now) const;
   // Whether `box`, which shook hands, may speak for `through.other` to this host.
   bool may_speak(const PublicKey& box, const wire::Through& through) const;
   // Before a handshake of ours, and after the settings were read again.
@@ -23,12 +30,22 @@ class Boxes {
   // Sessions are with another one from now on; those with the last one end. `theirs`: by the peer's
   // own wish.
   void take_partner(Peer& peer, const PublicKey& partner, bool theirs, TimePoint now);
+  // Another one could take its middle-box's place.
+  bool replaceable(const Peer& peer) const {
+    return !peer.leg && (peer.partner_is_theirs || peer.redirect || group_for(peer.key));
+  }
+  // The peer's middle-box does not answer its first messages; it was given up. True where there is
+  // another way, which is taken from now on.
+  void doubt(Peer& peer, TimePoint now);
+  bool other_way(Peer& peer, TimePoint now);
   // What a first message says of middle-boxes.
   void add_box(Peer& peer, wire::Hello& hello) const;
   // The peer asked to be reached by a middle-box. False if it may not ask that.
   bool follow(Peer& peer, const wire::Redirect& redirect, TimePoint now);
 
  private:
+  std::optional<PublicKey> named(const PublicKey& key) const;
+
   HostParts& parts_;
   const Directory& directory_;
   Courier& courier_;
@@ -49,6 +66,10 @@ class Middle {
 // Conversations through a middle-box, altogether and of one end.
 inline constexpr std::size_t kMaxConversations = 16384;
 inline constexpr std::size_t kMaxConversationsOfOne = 2048;
+// Where a middle-box fails, another way is tried at most that often.
+inline constexpr Duration kOtherWayEvery = std::chrono::seconds(8);
+// A middle-box of a group that was heard so lately is there.
+inline constexpr Duration kKnownThere = std::chrono::seconds(1);
 // A middle-box says to an end that an address means nothing to it at most that often.
 inline constexpr Duration kUnknownEvery = std::chrono::seconds(1);
 

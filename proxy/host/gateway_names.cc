@@ -60,6 +60,7 @@ GatewayAnswer GatewayNames::answer_of(const Name& name) const {
   GatewayAnswer answer;
   if (name.inner4) answer.ipv4 = name.ipv4;
   if (name.inner6) answer.ipv6 = name.ipv6;
+  answer.heard = true;
   return answer;
 }
 
@@ -162,6 +163,7 @@ void GatewayNames::finish(std::uint64_t number, const GatewayAnswer& answer) {
   const auto found = questions_.find(number);
   asked_.erase(keyed_name(found->second.gateway, found->second.name));
   questions_.erase(found);
+  if (heard) heard(number, answer);
   if (answered) answered(number, answer);
 }
 
@@ -172,7 +174,7 @@ void GatewayNames::on_found(const Peer& gateway, const wire::NameFound& found, T
     return;
   }
   ++counters_.answered;
-  GatewayAnswer answer{found.rcode, {}, {}};
+  GatewayAnswer answer{found.rcode, {}, {}, true};
   Name* known = find(gateway.key, asked->second.name);
   if (found.rcode == 0 && (found.ipv4 || found.ipv6)) {
     known = adopt(asked->second, found);

@@ -24,6 +24,7 @@ std::string keyed_name(const PublicKey& key, std::string_view name);
 struct GatewayAnswer {
   std::uint8_t rcode = 0;               // of DNS
   std::optional<VirtualIp> ipv4, ipv6;  // as programs here know it
+  bool heard = false;                   // the gateway said so, and not that it is not reached
 };
 
 struct GatewayNameCounters {
@@ -61,7 +62,11 @@ class GatewayNames {
   std::variant<GatewayAnswer, std::uint64_t> ask(Peer& gateway, std::string_view name,
                                                  TimePoint now);
   std::function<void(std::uint64_t number, const GatewayAnswer& answer)> answered;
+  // Hears the same before that: who asks gateways on behalf of a group.
+  std::function<void(std::uint64_t number, const GatewayAnswer& answer)> heard;
 
+  // What a gateway said of a name and is still in use; null else.
+  Name* find(const PublicKey& gateway, std::string_view name) const;
   // Way out: the name that a program's packet is for; null for other addresses.
   Name* at(const IpAddress& local);
   Peer* gateway_of(const Name& name) const { return parts_.peers.find(name.gateway); }
@@ -110,7 +115,6 @@ class GatewayNames {
     }
   };
 
-  Name* find(const PublicKey& gateway, std::string_view name) const;
   Name* find_inner(const PublicKey& gateway, const IpAddress& inner) const;
   Question& question(Peer& gateway, std::string_view name, TimePoint now);
   void send(Question& question, TimePoint now);

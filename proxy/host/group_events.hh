@@ -18,6 +18,14 @@ class GroupEvents {
   virtual void on_forwarded(std::uint64_t nonce, const wire::Forwarded& forwarded,
                             TimePoint now) = 0;
   virtual void on_not_present(std::uint64_t nonce, TimePoint now) = 0;
+  // Who stands for an anycast group, where middle-boxes are one. `stand_in`: nothing while nobody
+  // is known, and then somebody is looked for. `stands`: it answered, and was not found silent.
+  virtual bool is_group(const PublicKey& key) const = 0;
+  virtual std::optional<PublicKey> stand_in(const PublicKey& group, TimePoint now) = 0;
+  virtual bool stands(const PublicKey& group, const PublicKey& member, TimePoint now) const = 0;
+  virtual bool asking(const PublicKey& group) const = 0;
+  virtual void doubt(const PublicKey& group, const PublicKey& member, TimePoint now) = 0;
+  virtual void lost(const PublicKey& member, TimePoint now) = 0;
   // A peer was found absent.
   virtual void on_absent(Peer& peer, TimePoint now) = 0;
 };

@@ -19,9 +19,13 @@ Groups::Groups(Host& host, Clock& clock, Random& random, Log& log,
       multicast_(host, clock, random, log, write_to_program),
       answers_(kMemberRate, kMemberRate) {
   host_.set_groups(this);
+  host_.gateway_names().heard = [this](std::uint64_t number, const GatewayAnswer& answer) {
+    names_.behind().on_answer(number, answer);
+  };
 }
 
 Groups::~Groups() {
+  host_.gateway_names().heard = nullptr;
   host_.set_groups(nullptr);
 }
 

@@ -61,6 +61,18 @@ class Groups final : public GroupEvents {
     multicast_.on_not_present(nonce, now);
   }
   void on_absent(Peer& peer, TimePoint) override { names_.on_absent(peer); }
+  bool is_group(const PublicKey& key) const override { return names_.is_group(key); }
+  std::optional<PublicKey> stand_in(const PublicKey& group, TimePoint now) override {
+    return names_.stand_in(group, now);
+  }
+  bool stands(const PublicKey& group, const PublicKey& member, TimePoint now) const override {
+    return anycast_.stands(group, member, now);
+  }
+  bool asking(const PublicKey& group) const override { return anycast_.asking(group); }
+  void doubt(const PublicKey& group, const PublicKey& member, TimePoint now) override {
+    anycast_.doubt(group, member, now);
+  }
+  void lost(const PublicKey& member, TimePoint now) override { anycast_.lost(member, now); }
 
   void answer(const wire::IdPacket& packet, const Endpoint& node, TimePoint now);
 

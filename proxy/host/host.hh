@@ -130,6 +130,9 @@ class Host : private ClientEvents {
   void set_groups(GroupEvents* groups) { parts_.groups = groups; }
   // The nodes on the way to the peer's public ID; may call back at once, with no hops.
   void trace(const PublicKey& key, TraceDone done);
+  // A line of whoever keeps something beside it.
+  void log_state(const std::string& line) { parts_.io.log_state(line); }
+  Duration idle() const { return parts_.options.idle; }
   // A control inside the session; false when none stands.
   bool send_control(Peer& peer, Bytes plaintext);
   // Looks at the NAT now; `done` when there is a report, which may be never.
@@ -182,6 +185,8 @@ class Host : private ClientEvents {
   // host_boxes.cc
   void connect_boxes();
   void on_first(const FirstMessage& first, TimePoint now);
+  void on_wrong_way(const FirstMessage& first, const wire::Hello& hello, const PublicKey& who,
+                    const PublicKey& box, TimePoint now);
   void on_box_request(const FirstMessage& first, const wire::Hello& hello, TimePoint now);
   bool admits(const PublicKey& end, const wire::Hello& hello) const;
   Peer* legs_for(const PublicKey& end, const PublicKey& other, const AnnouncedAddresses& announced);

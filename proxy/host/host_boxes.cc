@@ -18,6 +18,8 @@ AnnouncedAddresses announced_in(const wire::Hello& hello) {
 
 void Host::connect_boxes() {
   rendezvous_.settle = [this](Peer& peer, TimePoint now) { boxes_.settle(peer, now); };
+  rendezvous_.doubted = [this](Peer& peer, TimePoint now) { boxes_.doubt(peer, now); };
+  rendezvous_.other_way = [this](Peer& peer, TimePoint now) { return boxes_.other_way(peer, now); };
   rendezvous_.add_box = [this](Peer& peer, wire::Hello& hello) { boxes_.add_box(peer, hello); };
   rendezvous_.redirected = [this](Peer& peer, const wire::Redirect& redirect, TimePoint now) {
     if (boxes_.follow(peer, redirect, now))
@@ -59,10 +61,8 @@ void Host::on_first(const FirstMessage& first, TimePoint now) {
     verdicts_.count(Verdict::stranger);
     return;
   }
-  if (const auto box = boxes_.required(who); box && *box != first.key) {
-    verdicts_.count(Verdict::redirected);
-    return rendezvous_.redirect(first, *hello, *box, now);
-  }
+  if (const auto box = boxes_.required(who, now); box && !boxes_.serves(who, *box, first.key, now))
+    return on_wrong_way(first, *hello, who, *box, now);
   Peer* peer = peer_for(who, announced_in(*hello));
   if (peer == nullptr) return;
   if (directory_.knows(who)) ask_records(who);
@@ -78,6 +78,23 @@ void Host::on_first(const FirstMessage& first, TimePoint now) {
   rendezvous_.answer(*peer, first, *hello, decision, now);
   peer->last_used = now;
   reschedule(*peer, now);
+}
+
+// Who comes by no middle-box, or by another one, is told which to come by; it asks again until
+// then.
+void Host::on_wrong_way(const FirstMessage& first, const wire::Hello& hello, const PublicKey& who,
+                        const PublicKey& box, TimePoint now) {
+  verdicts_.count(Verdict::redirected);
+  if (const auto group = boxes_.group_for(who)) {
+    if (box == *group) return;  // nobody stands for it yet
+    // Perhaps a member that is about to be known.
+    if (first.key != who && parts_.groups->asking(*group)) return;
+    // It came by that one before, and comes without now: is that one still there?
+    Peer* peer = peers_.find(who);
+    if (peer != nullptr && peer->partner == box && now > peer->last_received + kKnownThere)
+      return rendezvous_.contact(*peer, now, true);
+  }
+  rendezvous_.redirect(first, hello, box, now);
 }
 
 // Conversations through here

@@ -67,7 +67,9 @@ void Host::check_silence(Peer& peer, TimePoint now) {
     direct_.suspect(peer, now);
     client_.verify(now);
   }
-  if (now < peer.unanswered_since + kContactAfter) return;
+  // A middle-box that has a stand-in is tried earlier.
+  const bool replaceable = peer.partner != peer.key && boxes_.replaceable(peer);
+  if (now < peer.unanswered_since + (replaceable ? kSuspectAfter : kContactAfter)) return;
   // Counted anew: while the handshake is under way nothing else is to be done.
   peer.unanswered_since = kNever;
   rendezvous_.contact(peer, now, true);

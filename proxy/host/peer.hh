@@ -115,6 +115,8 @@ struct Peer {
   TimePoint paths_retry = kNever;
   unsigned paths_tries = 0;
 
+  bool no_box = false;                     // nobody of the group of middle-boxes is known yet
+  TimePoint other_way_at{};                // when another middle-box, or none, was tried last
   bool partner_is_theirs = false;          // the peer chose the middle-box, not this host
   std::optional<wire::Redirect> redirect;  // it asked to be reached by a middle-box
   wire::Spokesman leave;                   // what `partner` was given last

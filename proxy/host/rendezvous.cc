@@ -92,12 +92,21 @@ void Rendezvous::attempt(Peer& peer, TimePoint now) {
     end(peer);
     return flush(peer, now);
   }
+  if (peer.partner != peer.key && !peer.leg) {
+    const PublicKey before = peer.partner;
+    if (contact.tries >= kDoubtedAfter) doubted(peer, now);
+    if (peer.no_box || contact.tries >= kDoubtedAfter) settle(peer, now);
+    // Its new partner is met anew.
+    if (peer.partner != before) return this->contact(peer, now);
+    if (peer.no_box && now >= contact.started + kPatienceNoBox)
+      return give_up(peer, "no middle-box of its group answers", now);
+  }
   if (now >= end_of_patience(contact))
     return give_up(peer,
                    contact.acknowledged != kNever ? "its node forwards, but it does not answer"
                                                   : "no answer from the overlay",
                    now);
-  const bool wait = !has_trigger(peer, now) || waiting_for_trigger(peer, now);
+  const bool wait = peer.no_box || !has_trigger(peer, now) || waiting_for_trigger(peer, now);
   if (!wait) {
     std::array<std::uint8_t, Frame::kHeadroom + kMaxFirstMessage + 512> storage;
     const MutBytes room = MutBytes(storage).subspan(Frame::kHeadroom);
@@ -198,6 +207,7 @@ void Rendezvous::give_up(Peer& peer, std::string reason, TimePoint now) {
     return flush(peer, now);
   }
   end(peer);
+  if (other_way(peer, now)) return contact(peer, now);
   peer.absent_until = now + kAbsentFor;
   peer.absent_reason = std::move(reason);
   peer.unanswered_since = kNever;

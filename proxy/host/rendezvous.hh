@@ -55,6 +55,10 @@ class Rendezvous {
   std::function<void(Peer&, MutBytes)> local_view;
   // Before a handshake of ours: with whom it is to be.
   std::function<void(Peer&, TimePoint)> settle;
+  // Several first messages went unanswered: another middle-box may be due. And the attempt ended:
+  // true where there is another way.
+  std::function<void(Peer&, TimePoint)> doubted;
+  std::function<bool(Peer&, TimePoint)> other_way;
   // What a hello of ours says of middle-boxes.
   std::function<void(Peer&, wire::Hello&)> add_box;
   // The peer wants to be reached by a middle-box.
@@ -97,6 +101,10 @@ inline constexpr Duration kContactAfter = std::chrono::seconds(4);
 inline constexpr Duration kPatienceAcknowledged = std::chrono::seconds(2);
 inline constexpr Duration kPatienceSilent = std::chrono::seconds(8);
 // Packets to a peer just found absent are answered for so long before it is tried again.
+// After so many first messages without an answer a middle-box of a group is doubted.
+inline constexpr unsigned kDoubtedAfter = 3;
+// The group of a peer's middle-boxes has so long to name one.
+inline constexpr Duration kPatienceNoBox = std::chrono::milliseconds(2500);
 inline constexpr Duration kAbsentFor = std::chrono::milliseconds(100);
 // Of the session in which a redirect is told: no peer's.
 inline constexpr PeerHandle kPassingHandle = 0xffffffff;

@@ -146,6 +146,10 @@ void AddressBooks::check_middlebox(const BookEntry& entry) const {
   if (box->key == entry.key)
     entry.place.fail("middlebox=" + quoted(entry.middlebox) +
                      " is the host itself; nobody is reached through itself");
+  if (box->kind == EntryKind::group && entry.anonymous)
+    entry.place.fail("middlebox=" + quoted(entry.middlebox) +
+                     " is a group; an anonymous visit goes through one middle-box, whose relay is "
+                     "found in advance");
   if (box->kind == EntryKind::group && box->mode == GroupMode::multicast)
     entry.place.fail("middlebox=" + quoted(entry.middlebox) +
                      " is a multicast group; allowed are a middlebox, a host, an anycast group");

@@ -71,6 +71,9 @@ void read_protocol_and_ports(const XmlElement& element, Protocols& protocols, Po
 std::optional<PublicKey> read_middlebox_of(const XmlElement& element, const AddressBooks& books) {
   const auto box = element.find("middlebox");
   if (!box || box->empty()) return std::nullopt;
+  const BookEntry* entry = books.find(*box);
+  if (entry != nullptr && entry->kind == EntryKind::group && entry->mode == GroupMode::multicast)
+    element.fail_value("middlebox", "is a multicast group; a group of middle-boxes is anycast");
   if (const auto key = books.key_of(*box)) return key;
   element.fail_value("middlebox", "is in no address book; allowed are a name from there, or a key");
 }

@@ -192,7 +192,7 @@ GatewaySettings parse_gateway_settings(std::string text, const std::string& file
   const auto document = XmlDocument::parse(std::move(text), file);
   const XmlElement root = document->root("i3-gateway");
   root.expect({}, {"identity", "overlay", "tun", "virtual-addresses", "i3-to-ip", "ip-to-i3",
-                   "middlebox", "address-book*", "state", "control", "metrics"});
+                   "middlebox", "address-book*", "member*", "state", "control", "metrics"});
   GatewaySettings settings;
   settings.file = file;
   settings.identity_file = read_identity(root, settings.identity_file);
@@ -208,6 +208,7 @@ GatewaySettings parse_gateway_settings(std::string text, const std::string& file
     settings.middlebox = read_middlebox(*element, settings.books);
   if (!settings.i3_to_ip && !settings.ip_to_i3 && !settings.middlebox)
     root.fail("a gateway needs at least one of <i3-to-ip>, <ip-to-i3>, <middlebox>");
+  settings.members = read_members(root, settings.books);
   settings.state = read_state(root, settings.state.file);
   settings.control = read_control(root, settings.control.socket);
   settings.metrics = read_metrics(root);

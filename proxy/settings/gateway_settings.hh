@@ -7,6 +7,7 @@
 
 #include "proxy/settings/address_book.hh"
 #include "proxy/settings/allow.hh"
+#include "proxy/settings/members.hh"
 #include "proxy/settings/name_pattern.hh"
 #include "proxy/settings/overlay_settings.hh"
 
@@ -85,6 +86,7 @@ struct GatewaySettings {
   std::optional<IpToI3Settings> ip_to_i3;
   std::optional<MiddleboxSettings> middlebox;
   AddressBooks books;
+  std::vector<MemberEntry> members;  // of groups, this gateway
   StateSettings state{"/var/lib/i3/gateway.state", std::chrono::seconds(7200)};
   ControlSettings control{"/run/i3/gateway.sock", "i3", ""};
   std::optional<Endpoint> metrics;

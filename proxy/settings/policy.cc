@@ -18,6 +18,8 @@ Decision read_via(const XmlElement& element, const AddressBooks& books) {
   if (!gateway)
     element.fail_value("via",
                        "is in no address book; allowed are ip, drop, or the name of a gateway");
+  if (gateway->kind == EntryKind::group && gateway->mode == GroupMode::multicast)
+    element.fail_value("via", "is a multicast group; a group of gateways is mode=\"anycast\"");
   return {Via::gateway, gateway->name, gateway->key};
 }
 

@@ -7,13 +7,8 @@
 . "$I3_TREE/tests/netns/gateway/lib.sh"
 . "$I3_TREE/tests/netns/gateway/boxes.sh"
 begin 140
-make_internet
-start_resolver
-make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
+one_node a g m
 make_public m eth0 198.51.100.70/24
-keygen n1 a g m
-start_node n1
-NODES=n1
 make_host a 1
 make_intranet g 60 s
 write_gateway g "a m" '<allow client="a" names="(www|four)\.corp\.example" protocol="tcp" ports="7,21,80"/>'

@@ -1,31 +1,31 @@
-# Words for tests of middle-boxes: a public machine m with i3-gateway. Sourced after lib.sh.
+# Words for tests of middle-boxes: a public machine m, or $BOX, with i3-gateway. Sourced after lib.sh.
 
 # write_box [know="a b"] [box='ATTRIBUTES of <middlebox>'] [inside="XML"]
 write_box() {
-  local know="a b" box="" inside="" other
+  local know="a b" box="" inside="" other machine=${BOX:-m}
   local "$@"
-  mkdir -p "$WORK/m"
+  mkdir -p "$WORK/$machine"
   {
     echo '<address-book>'
     for other in $know; do printf '  <host name="%s" key="%s"/>\n' "$other" "${KEY[$other]}"; done
     echo '</address-book>'
-  } > "$WORK/m/book.xml"
-  cat > "$WORK/m/gateway.xml" <<XML
+  } > "$WORK/$machine/book.xml"
+  cat > "$WORK/$machine/gateway.xml" <<XML
 <i3-gateway>
-  <identity key="$WORK/m.key"/>
+  <identity key="$WORK/$machine.key"/>
   <overlay>
 $(node_entries 4 ${NODES:-n1 n2 n3})
   </overlay>
   <middlebox $box>$inside</middlebox>
-  <address-book file="$WORK/m/book.xml"/>
+  <address-book file="$WORK/$machine/book.xml"/>
 </i3-gateway>
 XML
 }
-box_ctl() { in_ns m "$I3_BIN/i3-ctl" --socket /run/i3/gateway.sock "$@"; }
+box_ctl() { in_ns "${BOX:-m}" "$I3_BIN/i3-ctl" --socket /run/i3/gateway.sock "$@"; }
 box_is_ready() { [ "$(box_ctl --json status 2>/dev/null | jq -r .ready)" = true ]; }
 box_field() { box_ctl --json status | jq -r ".middlebox.$1"; }
 start_box() {
-  spawn box m "$I3_BIN/i3-gateway" --config "$WORK/m/gateway.xml"
+  spawn "box${BOX:+-$BOX}" "${BOX:-m}" "$I3_BIN/i3-gateway" --config "$WORK/${BOX:-m}/gateway.xml"
   wait_for 20 "the middle-box" box_is_ready
 }
 # through_box HOST NAME: what that host's daemon says of the middle-box to NAME.

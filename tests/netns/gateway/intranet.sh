@@ -5,12 +5,7 @@
 . "$I3_TREE/tests/apps/servers.sh"
 . "$(dirname "$0")/lib.sh"
 begin 120
-make_internet
-start_resolver
-make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
-keygen n1 a g
-start_node n1
-NODES=n1
+one_node a g
 make_host a 1
 make_intranet g 60 s
 dump_state g "$WORK/before"

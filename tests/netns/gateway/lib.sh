@@ -73,15 +73,19 @@ rcode() {
 }
 # addresses_of HOST NAME TYPE
 addresses_of() { in_ns "$1" dig +short +time=6 +tries=1 "$2" "$3"; }
-# one_intranet [RULES]: ring, host a behind a NAT, gateway g with server s; a's names of corp.example go
-# there.
-one_intranet() {
+# one_node NAME...: the internet with one node, and keys for those as well.
+one_node() {
   make_internet
   start_resolver
   make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
-  keygen n1 a g
+  keygen n1 "$@"
   start_node n1
   NODES=n1
+}
+# one_intranet [RULES]: ring, host a behind a NAT, gateway g with server s; a's names of corp.example go
+# there.
+one_intranet() {
+  one_node a g
   make_host a 1
   make_intranet g 60 s
   write_gateway g a "${1:-<allow client=\"a\"/>}"

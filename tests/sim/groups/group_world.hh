@@ -20,7 +20,8 @@ class GroupWorld {
   }
 
   // Host `number`; it lets everybody in.
-  std::unique_ptr<SimHost> host(std::uint64_t number) {
+  std::unique_ptr<SimHost> host(std::uint64_t number,
+                                const std::function<void(HostPlan&)>& more = {}) {
     const auto outside = static_cast<std::uint32_t>(0xcb007100 + number);
     const auto inside = static_cast<std::uint32_t>(0xc0a80002 + 256 * number);
     const auto nat = network.add_nat(IpAddress::v4(outside));
@@ -29,6 +30,7 @@ class GroupWorld {
     plan.allow = {{std::nullopt, Allow::Protocol::usual, {}}};
     for (auto& node : ring.nodes())
       plan.entries.push_back({node->endpoint(), node->identity().key()});
+    if (more) more(plan);
     auto made = std::make_unique<SimHost>(network, network.add_host(nat),
                                           Endpoint{IpAddress::v4(inside), 4000}, number, plan);
     REQUIRE(

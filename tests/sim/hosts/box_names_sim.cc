@@ -2,48 +2,13 @@
 // network; the gateway's edge knows one name.
 #include <doctest/doctest.h>
 
-#include "tests/sim/hosts/sim_host.hh"
+#include "tests/sim/hosts/one_name.hh"
 
 using namespace i3;
 using namespace i3::sim;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr char kName[] = "www.corp.example";
-
-// Behind it is one machine, which every client has under the same inner address.
-class OneName final : public Edge {
- public:
-  std::optional<Inbound::Result> from_peer(Peer& peer, IpPacket& packet, MutBytes,
-                                           TimePoint) override {
-    if (packet.destination() != inner) return std::nullopt;
-    clients.push_back(peer.key);
-    packets.emplace_back(packet.bytes().begin(), packet.bytes().end());
-    return Inbound::Result{Verdict::passed};
-  }
-  Peer* to_peer(IpPacket& packet, TimePoint) override {
-    return packet.source() == inner ? gateway->host().peers().find(packet.destination()) : nullptr;
-  }
-  bool on_control(Peer& peer, Bytes plaintext, TimePoint) override {
-    const auto question = wire::NameQuestion::parse(plaintext);
-    if (!question) return false;
-    ++questions;
-    std::array<std::uint8_t, 64> storage;
-    Writer writer(storage);
-    wire::NameFound{question->nonce, 0, inner, std::nullopt, 60}.write(writer);
-    gateway->host().send_control(peer, writer.written());
-    return true;
-  }
-
-  SimHost* gateway = nullptr;
-  IpAddress inner = preferred_ipv4(AddressPool::Settings{}.ipv4,
-                                   gateway_name_id(key_of_host(2), key_of_host(1), kName))
-                        .address();
-  int questions = 0;
-  std::vector<PublicKey> clients;
-  std::vector<std::vector<std::uint8_t>> packets;
-};
 
 class Copies final : public Middle {
  public:
@@ -102,7 +67,7 @@ struct World {
     return small.network.run_until([&] { return edge.packets.size() > before; }, limit);
   }
 
-  OneName edge;
+  OneName edge{2, 1};
   Copies middle;
   SmallWorld small;
   SimNetwork::Host machine;

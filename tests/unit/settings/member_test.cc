@@ -1,5 +1,6 @@
 // Member tokens, <member> and what books say of groups.
 #include "proxy/settings/edit.hh"
+#include "proxy/settings/gateway_settings.hh"
 #include "proxy/settings/members.hh"
 #include "proxy/settings/proxy_settings.hh"
 #include "samples.hh"
@@ -93,6 +94,18 @@ TEST_CASE("a host says of which groups it is a member") {
   CHECK(refusal("<member group=\"cdn\"/>") == "proxy.xml:1:36: <member> needs delegation=\"...\"");
   CHECK(refusal("<member delegation=\"" + token + "\"/><member delegation=\"" + token + "\"/>")
             .ends_with("this host is a member of \"cdn\" already; remove one of the lines"));
+}
+
+TEST_CASE("a gateway is a member of groups as a host is") {
+  const auto gateway = [](const std::string& member) {
+    return parse_gateway_settings("<i3-gateway><i3-to-ip/>" + member + "</i3-gateway>",
+                                  "gateway.xml", [](const std::string&) { return ""; });
+  };
+  CHECK(gateway("").members.empty());
+  const auto settings = gateway("<member delegation=\"" + sample().encode() + "\"/>");
+  REQUIRE(settings.members.size() == 1);
+  CHECK(settings.members[0].token == sample());
+  CHECK_THROWS_AS(gateway("<member delegation=\"i3-member:aaaa\"/>"), ConfigError);
 }
 
 TEST_CASE("what is for one kind of group only is refused for the other") {

@@ -211,6 +211,27 @@ TEST_CASE("a book that is missing is the proxy's line, a mistake in it is the bo
         "/etc/i3/proxy.xml:3:3: file=\"/etc/i3/book.xml\" is named twice; once is enough");
 }
 
+TEST_CASE("gateways and middle-boxes may be anycast groups, and no others") {
+  const auto with_group = [](const std::string& proxy, const char* mode,
+                             const std::string& host = "") {
+    return proxy_refusal(
+        "<i3-proxy><address-book file=\"book.xml\"/>" + proxy + "</i3-proxy>",
+        {{"/etc/i3/book.xml", std::string("<address-book><group name=\"g\" key=\"KEY2\" mode=\"") +
+                                  mode + "\"/>" + host + "</address-book>"}});
+  };
+  const std::string route = "<policy><route suffix=\"a.example\" via=\"g\"/></policy>";
+  const std::string inbound = "<inbound middlebox=\"g\"/>";
+  const std::string host = "<host name=\"a\" key=\"KEY1\" middlebox=\"g\"/>";
+  CHECK(with_group(route + inbound, "anycast", host) == "accepted");
+  CHECK(with_group(route, "multicast")
+            .ends_with("is a multicast group; a group of gateways is mode=\"anycast\""));
+  CHECK(with_group(inbound, "multicast")
+            .ends_with("is a multicast group; a group of middle-boxes is anycast"));
+  const std::string visit = "<host name=\"a\" key=\"KEY1\" anonymous=\"yes\" middlebox=\"g\"/>";
+  CHECK(with_group("", "anycast", visit).find("an anonymous visit goes through one middle-box") !=
+        std::string::npos);
+}
+
 TEST_CASE("policies and rules refuse names that nobody knows") {
   CHECK(inner("<policy><route suffix=\"a.example\" via=\"corp\"/></policy>") ==
         "/etc/i3/proxy.xml:2:11: via=\"corp\" is in no address book; allowed are ip, drop, or the "
