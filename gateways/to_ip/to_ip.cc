@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint8_t kServerFailure = 2, kRefused = 5;
 constexpr Duration kNamesSweptEvery = std::chrono::seconds(30);
 constexpr Duration kLogEvery = std::chrono::seconds(60);
+constexpr Duration kGather = std::chrono::milliseconds(5);
 constexpr Duration kOwnAddressesFor = std::chrono::seconds(2);
 constexpr std::size_t kMaxAllowances = 65536;
 constexpr double kQuestionsPerSecond = 200, kQuestionsAtOnce = 1000;
@@ -341,9 +342,13 @@ void ToIp::flush() {
   if (!changes_.empty()) send_changes();
 }
 
-// Many at once, one request at a time: it gathers while the parent works.
+// Many at once, one request at a time: it gathers while the parent works, and where one follows the
+// other closely for a moment more. A request costs the parent the same with one name or with many.
 void ToIp::send_changes() {
   if (sending_) return;
+  const TimePoint now = worker_.clock().now();
+  const bool few = !changes_.empty() && changes_.size() < kMaximumNatNames;
+  if (few && !one_by_one_ && now < next_request_) return;
   if (changes_.empty()) {
     one_by_one_ = false;
     // What an earlier worker gave, and this one does not.
@@ -357,6 +362,7 @@ void ToIp::send_changes() {
     changes_.erase(changes_.begin());
   }
   sending_ = true;
+  next_request_ = now + kGather;
   worker_.broker().async_nat_names(sent, [this, sent](BrokerReply reply) {
     sending_ = false;
     on_changed(sent, reply.ok(), reply.text);
@@ -421,6 +427,8 @@ void ToIp::log(InnerName& name, TimePoint now) {
 
 void ToIp::on_timer() {
   const TimePoint now = worker_.clock().now();
+  send_changes();
+  if (now < next_sweep_) return;
   next_sweep_ = now + kNamesSweptEvery;
   const Duration idle = worker_.settings().state.idle;
   names_.remove_if([&](const InnerName& name) { return now > name.used + idle; });

@@ -41,7 +41,10 @@ class ToIp final : public GatewayKind {
   void start() override;
   void reloaded(const GatewaySettings& settings) override;
   void flush() override;
-  TimePoint next_deadline() const override { return next_sweep_; }
+  TimePoint next_deadline() const override {
+    const bool gathers = !sending_ && !changes_.empty();
+    return gathers ? std::min(next_sweep_, next_request_) : next_sweep_;
+  }
   void on_timer() override;
   std::string state_lines() const override;
   void add_status(Json& status) override;
@@ -85,7 +88,7 @@ class ToIp final : public GatewayKind {
   bool sending_ = false, one_by_one_ = false, retained_ = false;
   std::vector<IpAddress> own_;
   TimePoint own_read_{};
-  TimePoint next_sweep_ = kNever;
+  TimePoint next_sweep_ = kNever, next_request_{};
   ToIpCounters counters_;
 };
 

@@ -17,7 +17,7 @@ keygen n1 g p $members
 start_node n1
 NODES=n1
 make_intranet g 60 s
-sed -i '/log-queries/d; $a address=/many.corp.example/10.1.0.10' "$WORK/s/dnsmasq.conf"
+sed -i '/log-queries/d; $a address=/many.corp.example/10.1.0.10\naddress=/many.corp.example/fd10::10' "$WORK/s/dnsmasq.conf"
 end dns-s
 spawn dns-s s dnsmasq -C "$WORK/s/dnsmasq.conf"
 write_gateway g "p $members" "$(for member in p $members; do echo "<allow client=\"$member\"/>"; done)"

@@ -1,11 +1,14 @@
 // Owns the load of the gateway's benchmarks: questions at a steady rate, and many open connections.
 //
 //   i3-test-load names SERVER PREFIX DOMAIN RATE SECONDS   questions for PREFIX-0.DOMAIN and so on
+//   i3-test-load ask SERVER PREFIX DOMAIN COUNT            so many names, one after the other, each
+//       for A and AAAA at once, as programs ask, until both are answered
 //   i3-test-load echo ADDRESS PORT                         a TCP server, until it is killed
 //   i3-test-load flows ADDRESS PORT COUNT FILE             COUNT connections there, each of which
 //       says a line and hears it back; open until FILE exists, when each does so once more
 //
-// names prints "asked N answered N p50_us N p99_us N", flows "open N" and then "echoed N p50_us N".
+// names prints "asked N answered N p50_us N p99_us N", ask "answered N p50_us N", flows "open N"
+// and then "echoed N p50_us N".
 #include <arpa/inet.h>
 #include <cerrno>
 #include <chrono>
@@ -56,7 +59,10 @@ int must(int result, const char* what) {
 
 // ---- names ----
 
-Bytes question(MutBytes buffer, std::uint16_t id, const std::string& name) {
+constexpr std::uint16_t kA = 1, kAaaa = 28;
+
+Bytes question(MutBytes buffer, std::uint16_t id, const std::string& name,
+               std::uint16_t type = kA) {
   Writer writer(buffer);
   writer.u16(id);
   writer.u16(0x0100);  // recursion desired
@@ -69,7 +75,7 @@ Bytes question(MutBytes buffer, std::uint16_t id, const std::string& name) {
     at = dot + 1;
   }
   writer.u8(0);
-  writer.u16(1);  // A
+  writer.u16(type);
   writer.u16(1);
   return writer.written();
 }
@@ -84,13 +90,18 @@ bool is_answer(Bytes message, std::uint16_t& id) {
   return reader.ok() && (flags & 0x800f) == 0x8000 && answers > 0;
 }
 
+int dns_socket(const char* server) {
+  const sockaddr_in to = place(server, 53);
+  const int socket = must(::socket(AF_INET, SOCK_DGRAM, 0), "socket");
+  must(::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to), "connect");
+  return socket;
+}
+
 int names(char** argv) {
-  const sockaddr_in server = place(argv[2], 53);
   const std::string prefix = argv[3], domain = argv[4];
   const double rate = std::atof(argv[5]), seconds = std::atof(argv[6]);
   const auto count = static_cast<std::size_t>(rate * seconds);
-  const int socket = must(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), "socket");
-  must(::connect(socket, reinterpret_cast<const sockaddr*>(&server), sizeof server), "connect");
+  const int socket = dns_socket(argv[2]);
   std::vector<double> asked_at(65536, 0), waited;
   std::size_t asked = 0;
   const double start = now_us();
@@ -108,7 +119,7 @@ int names(char** argv) {
     pollfd wait{socket, POLLIN, 0};
     ::poll(&wait, 1, 1);
     std::uint8_t buffer[2048];
-    for (ssize_t size; (size = ::recv(socket, buffer, sizeof buffer, 0)) > 0;) {
+    for (ssize_t size; (size = ::recv(socket, buffer, sizeof buffer, MSG_DONTWAIT)) > 0;) {
       std::uint16_t id = 0;
       if (!is_answer(Bytes(buffer, static_cast<std::size_t>(size)), id) || asked_at[id] == 0)
         continue;
@@ -118,6 +129,44 @@ int names(char** argv) {
   const std::size_t answered = waited.size();
   std::printf("asked %zu answered %zu p50_us %.0f p99_us %.0f\n", asked, answered,
               part_of(waited, 0.5), part_of(waited, 0.99));
+  return 0;
+}
+
+// Both answers to the pair of questions that has this number, in time.
+bool hear_both(int socket, std::uint16_t pair) {
+  for (int heard = 0; heard < 2;) {
+    std::uint8_t buffer[2048];
+    const ssize_t size = ::recv(socket, buffer, sizeof buffer, 0);
+    if (size < 0) return false;
+    std::uint16_t id = 0;
+    const bool good = is_answer(Bytes(buffer, static_cast<std::size_t>(size)), id);
+    if (id / 2 != pair) continue;
+    if (!good) return false;
+    ++heard;
+  }
+  return true;
+}
+
+int ask(char** argv) {
+  const std::string prefix = argv[3], domain = argv[4];
+  const int socket = dns_socket(argv[2]);
+  const timeval patience{static_cast<long>(kPatienceUs / 1e6), 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  std::vector<double> waited;
+  const int count = std::atoi(argv[5]);
+  for (std::uint16_t pair = 0; pair < count; ++pair) {
+    const std::string name = prefix + '-' + std::to_string(pair) + '.' + domain;
+    const double start = now_us();
+    for (const std::uint16_t type : {kA, kAaaa}) {
+      std::uint8_t buffer[512];
+      const auto id = static_cast<std::uint16_t>(pair * 2 + (type == kA ? 0 : 1));
+      const Bytes text = question(buffer, id, name, type);
+      must(static_cast<int>(::send(socket, text.data(), text.size(), 0)), "send");
+    }
+    if (hear_both(socket, pair)) waited.push_back(now_us() - start);
+  }
+  const std::size_t answered = waited.size();
+  std::printf("answered %zu p50_us %.0f\n", answered, part_of(waited, 0.5));
   return 0;
 }
 
@@ -233,6 +282,7 @@ int flows(char** argv) {
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   if (what == "names" && argc == 7) return names(argv);
+  if (what == "ask" && argc == 6) return ask(argv);
   if (what == "echo" && argc == 4) return echo(argv);
   if (what == "flows" && argc == 6) return flows(argv);
   std::fputs("usage: in the first lines of gateway_load.cc\n", stderr);
