@@ -105,7 +105,9 @@ bool KernelRelay::write(wire::Label label, const Lease& lease, TimePoint now, st
   std::copy(lease.target.address.bytes.begin(), lease.target.address.bytes.end(), value.target);
   value.local_port = htons(lease.local.port);
   value.target_port = htons(lease.target.port);
-  value.out = lease.out;
+  const auto& hop = lease.way.next_hop;
+  if (!hop.unspecified()) std::copy(hop.bytes.begin(), hop.bytes.end(), value.next_hop);
+  value.out = lease.way.out;
   return bpf_map_update_elem(leases_map_, &key, &value, BPF_ANY) == 0;
 }
 
@@ -116,10 +118,10 @@ std::optional<std::uint64_t> KernelRelay::last_used(wire::Label label) const {
   return value.used;
 }
 
-// 0 where there is none through an interface that the program sits on.
-unsigned KernelRelay::way_to(const Endpoint& local, const Endpoint& target) const {
-  const auto out = interface_towards(local.address, target.address);
-  return out && attached_.contains(*out) ? *out : 0;
+// None where it is not through an interface that the program sits on.
+Way KernelRelay::way_to(const Endpoint& local, const Endpoint& target) const {
+  const Way way = way_towards(local.address, target.address);
+  return attached_.contains(way.out) ? way : Way{};
 }
 
 // 1 nothing to do  2 a way  3 the kernel's table
@@ -129,7 +131,8 @@ void KernelRelay::offer(wire::Label label, const Endpoint& local, const Endpoint
   const auto known = leases_.find(label);
   if (known != leases_.end()) {
     const Lease& lease = known->second;
-    if (lease.renewed + kRenewEvery > now || (lease.out == 0 && now < lease.route_until)) return;
+    if (lease.renewed + kRenewEvery > now || (lease.way.out == 0 && now < lease.route_until))
+      return;
   } else if (leases_.size() >= kMostLeases) {
     return;
   }
@@ -138,7 +141,7 @@ void KernelRelay::offer(wire::Label label, const Endpoint& local, const Endpoint
     next_attach_ = now + kRouteFor;
   }
   Lease lease{local, target, way_to(local, target), now + kRouteFor, now};
-  if (lease.out != 0 && !write(label, lease, now, nanoseconds(now))) lease.out = 0;
+  if (lease.way.out != 0 && !write(label, lease, now, nanoseconds(now))) lease.way.out = 0;
   leases_.insert_or_assign(label, lease);
   next_review_ = std::min(next_review_, now + kRenewEvery);
 }
@@ -154,15 +157,15 @@ void KernelRelay::end(wire::Label label) {
 
 // False when the lease is to end: unused, or without a way.
 bool KernelRelay::renew(wire::Label label, Lease& lease, TimePoint now) {
-  if (lease.out == 0) return now < lease.route_until;
+  if (lease.way.out == 0) return now < lease.route_until;
   const auto used = last_used(label);
   if (!used || *used + static_cast<std::uint64_t>(std::chrono::nanoseconds(kForgetUnused).count()) <
                    nanoseconds(now))
     return false;
   if (now >= lease.route_until) {
-    lease.out = way_to(lease.local, lease.target);
+    lease.way = way_to(lease.local, lease.target);
     lease.route_until = now + kRouteFor;
-    if (lease.out == 0) return false;
+    if (lease.way.out == 0) return false;
   }
   lease.renewed = now;
   return write(label, lease, now, *used);

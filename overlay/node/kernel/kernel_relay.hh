@@ -21,6 +21,12 @@ class KernelRelayError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The index of an interface, and the neighbour there; unspecified: left to the kernel.
+struct Way {
+  unsigned out = 0;
+  IpAddress next_hop;
+};
+
 // Everything goes with the process: program, tables and their places are held by descriptors only.
 // A lease is short, and is renewed while it is used; so whatever ends a trigger ends its lease,
 // even where nobody says so.
@@ -61,7 +67,7 @@ class KernelRelay final : public LabelLeases {
   };
   struct Lease {
     Endpoint local, target;
-    unsigned out = 0;  // 0: not possible by now
+    Way way;  // without interface: not possible by now
     TimePoint route_until{}, renewed{};
   };
   struct Attached {
@@ -73,7 +79,7 @@ class KernelRelay final : public LabelLeases {
   std::optional<std::uint64_t> last_used(wire::Label label) const;
   void end(wire::Label label);
   bool renew(wire::Label label, Lease& lease, TimePoint now);
-  unsigned way_to(const Endpoint& local, const Endpoint& target) const;
+  Way way_to(const Endpoint& local, const Endpoint& target) const;
   // To interfaces that are up, and were not before.
   int attach();
 
@@ -88,8 +94,8 @@ class KernelRelay final : public LabelLeases {
   TimePoint next_attach_{};
 };
 
-// Index of the interface that packets from `source`, an address of this machine, to `target` leave
-// by; nothing without a route. Both of one family.
-std::optional<unsigned> interface_towards(const IpAddress& source, const IpAddress& target);
+// How packets from `source`, an address of this machine, to `target` leave; `out` is 0 without a
+// route. Both of one family.
+Way way_towards(const IpAddress& source, const IpAddress& target);
 
 }  // namespace i3

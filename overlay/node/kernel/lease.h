@@ -17,6 +17,7 @@ struct i3_lease {
   __u64 used;             // when a packet last took it; written by the kernel
   __u8 local[16];         // where packets must have come to, and leave from
   __u8 target[16];
+  __u8 next_hop[16];  // the neighbour that takes the packet; zero: the routes say which
   __u16 local_port;
   __u16 target_port;
   __u32 out;  // index of the interface that leads to the target

@@ -30,6 +30,8 @@ struct labelled {
 #define MOST_SEGMENTS 64
 #define MOST_BYTES 2048
 #define PACKET_FOR_US 0  // PACKET_HOST
+#define AF_INET 2
+#define AF_INET6 10
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -79,7 +81,7 @@ static __always_inline int lease_of(struct __sk_buff* skb, __u32 payload, const 
   if (bpf_skb_load_bytes(skb, payload, &head, sizeof head) < 0) return 0;
   if (head.version != I3_VERSION || head.type != I3_LABELLED || head.flags != 0) return 0;
   struct i3_lease* found = bpf_map_lookup_elem(&leases, &head.label);
-  const __u64 now = bpf_ktime_get_ns();
+  const __u64 now = bpf_ktime_get_coarse_ns();  // of the last tick: a lease is a second
   __u32 mtu = 0;
   if (!found) goto up;
   *lease = *found;
@@ -107,10 +109,30 @@ static __always_inline int sound(const struct __sk_buff* skb, __u32 udp_and_payl
                            length <= sizeof *udp + MOST_BYTES);
 }
 
-static __always_inline int go(struct __sk_buff* skb, const struct i3_lease* lease, __u32 payload) {
+// With the next hop the kernel need not look for a route.
+static __always_inline int go(struct __sk_buff* skb, const struct i3_lease* lease, __u32 payload,
+                              __u32 family) {
   count(I3_FORWARDED, skb->gso_segs > 1 ? skb->gso_segs : 1);
   count(I3_FORWARDED_BYTES, skb->len - payload);
-  return bpf_redirect_neigh(lease->out, 0, 0, 0);
+  struct bpf_redir_neigh hop = {.nh_family = family};
+  const __u64* known = (const __u64*)lease->next_hop;
+  if (known[0] == 0 && known[1] == 0) return bpf_redirect_neigh(lease->out, 0, 0, 0);
+  if (family == AF_INET)
+    __builtin_memcpy(&hop.ipv4_nh, lease->next_hop + 12, 4);
+  else
+    __builtin_memcpy(hop.ipv6_nh, lease->next_hop, 16);
+  return bpf_redirect_neigh(lease->out, &hop, sizeof hop, 0);
+}
+
+// RFC 1624, equation 3, for what relay4() changes: one address for another, and the TTL.
+static __always_inline __u16 header_check(const struct iphdr* was, __u32 target, __u8 ttl) {
+  __u32 sum = (__u16)~was->check;
+  sum += (__u16)~was->saddr + (__u16) ~(was->saddr >> 16);
+  sum += (__u16)target + (__u16)(target >> 16);
+  sum += (__u16)~bpf_htons(was->ttl << 8) + bpf_htons(ttl << 8);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return ~sum;
 }
 
 static __always_inline int change_ports(struct __sk_buff* skb, __u32 udp, const struct udphdr* was,
@@ -149,13 +171,9 @@ static __always_inline int relay4(struct __sk_buff* skb) {
   now.saddr = ip.daddr;
   now.daddr = target;
   now.ttl = ip.ttl - 1;
-  const __u32 check = at + __builtin_offsetof(struct iphdr, check);
-  if (bpf_l3_csum_replace(skb, check, ip.saddr, target, 4) < 0 ||
-      bpf_l3_csum_replace(skb, check, bpf_htons(ip.ttl << 8), bpf_htons(now.ttl << 8), 2) < 0 ||
-      bpf_skb_store_bytes(skb, at + __builtin_offsetof(struct iphdr, ttl), &now.ttl, 1, 0) < 0 ||
-      bpf_skb_store_bytes(skb, at + __builtin_offsetof(struct iphdr, saddr), &now.saddr, 8, 0) < 0)
-    return TC_ACT_SHOT;
-  return go(skb, &lease, payload);
+  now.check = header_check(&ip, target, now.ttl);
+  if (bpf_skb_store_bytes(skb, at, &now, sizeof now, 0) < 0) return TC_ACT_SHOT;
+  return go(skb, &lease, payload, AF_INET);
 }
 
 static __always_inline int relay6(struct __sk_buff* skb) {
@@ -179,7 +197,7 @@ static __always_inline int relay6(struct __sk_buff* skb) {
   now.saddr = ip.daddr;
   __builtin_memcpy(&now.daddr, lease.target, 16);
   if (bpf_skb_store_bytes(skb, at, &now, sizeof now, 0) < 0) return TC_ACT_SHOT;
-  return go(skb, &lease, payload);
+  return go(skb, &lease, payload, AF_INET6);
 }
 
 SEC("tc")
