@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "overlay/base/prefetch.hh"
+
 namespace i3 {
 
 // Counters up to kWindow behind the greatest one are told apart; older ones count as seen.
@@ -36,6 +38,8 @@ class ReplayWindow {
     return expected + step;
   }
   std::uint64_t greatest() const { return greatest_; }
+  // Starts fetching the word that the next counter belongs to.
+  void prefetch() const { i3::prefetch(&words_[greatest_ / kBits % kWords], sizeof words_[0]); }
 
  private:
   static constexpr std::uint64_t kBits = 64;
@@ -55,9 +59,9 @@ class ReplayWindow {
     any_ = true;
   }
 
-  std::array<std::uint64_t, kWords> words_{};
   std::uint64_t greatest_ = 0;
   bool any_ = false;
+  std::array<std::uint64_t, kWords> words_{};
 };
 
 }  // namespace i3

@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "overlay/base/prefetch.hh"
 #include "overlay/base/time.hh"
 #include "overlay/session/handshake_guard.hh"
 #include "overlay/session/noise.hh"
@@ -21,14 +22,14 @@ using PeerHandle = std::uint32_t;
 struct Session {
   Session(const SymmetricKey& to_peer, const SymmetricKey& from_peer, Cipher cipher,
           bool initiated_by_us, TimePoint now)
-      : sealing(to_peer, cipher),
-        opening(from_peer, cipher),
-        created(now),
+      : created(now),
         initiated(initiated_by_us),
-        confirmed(initiated_by_us) {}
+        confirmed(initiated_by_us),
+        sealing(to_peer, cipher),
+        opening(from_peer, cipher) {}
 
-  SealingKey sealing;
-  OpeningKey opening;
+  // What each packet reads comes first, within kHot bytes.
+  static constexpr std::size_t kHot = 192;
   TimePoint created;
   std::uint64_t serial = 0;  // the order in which sessions of this host came to be
   std::uint32_t remote_index = 0;
@@ -36,6 +37,8 @@ struct Session {
   bool confirmed;            // the other side is known to hold the keys
   bool may_send = false;     // answered with early_accepted: as `next`, sending need not wait
   bool keeps_older = false;  // the initiator still opens its older session: use that meanwhile
+  SealingKey sealing;
+  OpeningKey opening;
   std::uint64_t stamp = 0;
   X25519Key their_ephemeral{};
   std::vector<std::uint8_t> second;
@@ -61,6 +64,12 @@ class SlotTable {
     const Slot slot = index & mask_;
     return slot < entries_.size() && entries_[slot].used && entries_[slot].index == index ? slot
                                                                                           : kNone;
+  }
+
+  // Starts fetching what find() will look at.
+  void prefetch(std::uint32_t index) const {
+    const Slot slot = index & mask_;
+    if (slot < entries_.size()) i3::prefetch(&entries_[slot], sizeof(Entry));
   }
 
   std::uint32_t index(Slot slot) const { return entries_[slot].index; }

@@ -72,6 +72,30 @@ bool Sessions::seal(PeerHandle peer, MutBytes buffer, TimePoint now) {
   return true;
 }
 
+// Fetching ahead: 1 the index  2 the session  3 its keys
+
+void Sessions::prefetch(Bytes message, Fetch step) const {
+  if (message.size() < kTransportOverhead) return;
+  Reader header(message.first(kTransportHeader));
+  const std::uint32_t index = header.u32();
+  if (step == Fetch::first) return slots_.prefetch(index);
+  const Slot slot = slots_.find(index);
+  const Session* with = session(slot);
+  if (with == nullptr) return;
+  if (step == Fetch::second) return i3::prefetch(with, Session::kHot);
+  with->opening.prefetch();
+}
+
+void Sessions::prefetch(PeerHandle peer, Fetch step) const {
+  const SessionPeer* found = find(peer);
+  if (found == nullptr || found->current == SlotTable::kNone) return;
+  if (step == Fetch::first) return slots_.prefetch(found->current);
+  const Session* with = session(found->current);
+  if (with == nullptr) return;
+  if (step == Fetch::second) return i3::prefetch(with, Session::kHot);
+  with->sealing.prefetch();
+}
+
 // Receiving: 1 index  2 session  3 open in place  4 the first one confirms the session
 
 Received Sessions::receive(SessionKind kind, MutBytes message, Bytes source, TimePoint now) {

@@ -10,8 +10,8 @@
 
 namespace i3 {
 
-TunIo::TunIo(boost::asio::io_context& io, TunQueue queue, std::function<void(Frame)> captured,
-             std::function<void()> turn)
+TunIo::TunIo(boost::asio::io_context& io, TunQueue queue,
+             std::function<void(std::span<const Frame>)> captured, std::function<void()> turn)
     : tun_(io, queue.fd.release()),
       virtio_(queue.virtio_header),
       captured_(std::move(captured)),
@@ -20,6 +20,7 @@ TunIo::TunIo(boost::asio::io_context& io, TunQueue queue, std::function<void(Fra
       slots_(kSlots * kSlotSize),
       coalescer_(virtio_ && enable_offloads(tun_.native_handle()).udp),
       copies_(kMostCopies) {
+  gathered_.reserve(kGathered);
   wait();
 }
 
@@ -32,17 +33,50 @@ void TunIo::wait() {
                   });
 }
 
+// After a batch of one packet the next first packet is sent before it is asked whether there are
+// more: nobody waits for that question in a conversation of question and answer.
 void TunIo::read() {
-  const std::size_t front = virtio_ ? VirtioHeader::kSize : 0;
-  for (int count = 0; count < kBatch; ++count) {
-    const ssize_t size = ::read(tun_.native_handle(), buffer_.data(), buffer_.size());
-    // A device that was deleted is always ready and never reads.
-    if (size < 0 && (errno == EBADFD || errno == EIO || errno == ENODEV))
-      throw PlatformError("the network interface of this daemon was deleted");
-    if (size < 0 || static_cast<std::size_t>(size) < front) break;
-    const MutBytes all = MutBytes(buffer_).first(static_cast<std::size_t>(size));
-    take(virtio_ ? VirtioHeader::read(all) : VirtioHeader{}, all.subspan(front));
+  int count = 0;
+  for (std::size_t bytes = 0; count < kBatch && bytes < kMostBytes; ++count) {
+    const std::size_t size = read_one();
+    if (size == 0) break;
+    bytes += size;
+    if (count == 0 && alone_) end_turn();
   }
+  alone_ = count <= 1;
+  end_turn();
+}
+
+void TunIo::take_answer() {
+  if (!std::exchange(wrote_, false)) return;
+  if (in_vain_ >= kMostInVain && ++in_vain_ % kTryAgain != 0) return;
+  if (read_one() == 0) {
+    ++in_vain_;
+    return;
+  }
+  in_vain_ = 0;
+  end_turn();
+}
+
+std::size_t TunIo::read_one() {
+  const std::size_t front = virtio_ ? VirtioHeader::kSize : 0;
+  const ssize_t size = ::read(tun_.native_handle(), buffer_.data(), buffer_.size());
+  // A device that was deleted is always ready and never reads.
+  if (size < 0 && (errno == EBADFD || errno == EIO || errno == ENODEV))
+    throw PlatformError("the network interface of this daemon was deleted");
+  if (size < 0 || static_cast<std::size_t>(size) < front) return 0;
+  const MutBytes all = MutBytes(buffer_).first(static_cast<std::size_t>(size));
+  take(virtio_ ? VirtioHeader::read(all) : VirtioHeader{}, all.subspan(front));
+  return all.size();
+}
+
+void TunIo::hand_over() {
+  if (!gathered_.empty()) captured_(gathered_);
+  gathered_.clear();
+}
+
+void TunIo::end_turn() {
+  hand_over();
   turn_();
   used_ = 0;
 }
@@ -56,7 +90,7 @@ void TunIo::take(const VirtioHeader& header, MutBytes packet) {
     }
     const Frame frame = slot(packet.size());
     std::copy(packet.begin(), packet.end(), frame.bytes().begin());
-    captured_(frame);
+    gathered_.push_back(frame);
     return;
   }
   const auto segments = Segmenter::of(header, packet);
@@ -67,15 +101,15 @@ void TunIo::take(const VirtioHeader& header, MutBytes packet) {
   for (std::size_t i = 0; i < segments->count(); ++i) {
     const Frame frame = slot(segments->size(i));
     segments->write(i, frame.bytes());
-    captured_(frame);
+    gathered_.push_back(frame);
   }
 }
 
 Frame TunIo::slot(std::size_t size) {
-  if (used_ == kSlots) {
-    turn_();
-    used_ = 0;
-  }
+  if (used_ == kSlots)
+    end_turn();
+  else if (gathered_.size() == kGathered)
+    hand_over();
   const MutBytes all = MutBytes(slots_).subspan(used_++ * kSlotSize, kSlotSize);
   return {all, Frame::kHeadroom, Frame::kHeadroom + size};
 }
@@ -99,6 +133,7 @@ void TunIo::write(Bytes packet) {
 }
 
 void TunIo::flush() {
+  if (copied_ == 0 && coalescer_.empty()) return;
   coalescer_.each([this](const VirtioHeader& header, Bytes first, const std::vector<Bytes>& parts) {
     put(header, first, parts);
   });
@@ -120,6 +155,7 @@ void TunIo::put(const VirtioHeader& header, Bytes first, const std::vector<Bytes
   }
   add(first);
   for (Bytes part : parts) add(part);
+  wrote_ = true;
   if (::writev(tun_.native_handle(), vectors.data(), static_cast<int>(count)) < 0) ++dropped_;
 }
 

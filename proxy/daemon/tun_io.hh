@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "proxy/host/frame.hh"
@@ -21,15 +22,18 @@ struct TunQueue {
 
 class TunIo {
  public:
-  // `captured` is called for each packet of a local program; the frame lies in storage() and stays
-  // as the callee left it until `turn` returns. `turn` is called after each batch. Where the device
-  // was deleted the event loop throws PlatformError.
-  TunIo(boost::asio::io_context& io, TunQueue queue, std::function<void(Frame)> captured,
-        std::function<void()> turn);
+  // `captured` is called for the packets of local programs, a few at a time; frames lie in
+  // storage() and stay as the callee left them until `turn` returns. `turn` is called after each
+  // batch. Where the device was deleted the event loop throws PlatformError.
+  TunIo(boost::asio::io_context& io, TunQueue queue,
+        std::function<void(std::span<const Frame>)> captured, std::function<void()> turn);
 
   // For local programs; written at the next flush().
   void write(Bytes packet);
   void flush();
+  // Takes the answer that a local program or the kernel gave at once to what was flushed, without
+  // a turn of the event loop between them. Call it after that.
+  void take_answer();
   // Packets that lie in there are not copied: they stay as they are until flush().
   void borrow_from(Bytes storage) { lent_ = storage; }
   // Where captured packets lie.
@@ -37,7 +41,11 @@ class TunIo {
   std::uint64_t dropped() const { return dropped_; }
 
  private:
-  static constexpr int kBatch = 64;               // reads a turn
+  static constexpr int kBatch = 64;                       // reads a turn
+  static constexpr std::size_t kMostBytes = 1024 * 1024;  // then others get theirs
+  static constexpr std::size_t kGathered = 16;            // packets that are captured together
+  static constexpr unsigned kMostInVain = 4;      // looks for an answer; then it is looked once in
+  static constexpr unsigned kTryAgain = 64;       // so many times
   static constexpr std::size_t kSlots = 128;      // packets between two turns
   static constexpr std::size_t kSlotSize = 2048;  // room for one packet and what is put around it
   static constexpr std::size_t kLargest = kSlotSize - Frame::kHeadroom - Frame::kTailroom;
@@ -45,6 +53,10 @@ class TunIo {
 
   void wait();
   void read();
+  // One packet or super-packet; its size, 0 where there is none.
+  std::size_t read_one();
+  void hand_over();
+  void end_turn();
   void take(const VirtioHeader& header, MutBytes packet);
   // The next slot with room for a packet of that size; ends the turn first if there is none left.
   Frame slot(std::size_t size);
@@ -52,8 +64,12 @@ class TunIo {
 
   boost::asio::posix::stream_descriptor tun_;
   bool virtio_;
-  std::function<void(Frame)> captured_;
+  std::function<void(std::span<const Frame>)> captured_;
   std::function<void()> turn_;
+  std::vector<Frame> gathered_;  // read, and not yet handed over
+  bool alone_ = true;            // the last batch was one packet
+  unsigned in_vain_ = 0;
+  bool wrote_ = false;                // something was flushed since the last look for an answer
   std::vector<std::uint8_t> buffer_;  // one read
   std::vector<std::uint8_t> slots_;
   std::size_t used_ = 0;

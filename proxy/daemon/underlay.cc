@@ -1,5 +1,7 @@
 #include "proxy/daemon/underlay.hh"
 
+#include <algorithm>
+
 namespace i3 {
 
 Underlay::Underlay(boost::asio::io_context& io, BoundSocket socket,
@@ -29,14 +31,30 @@ void Underlay::wait() {
       });
 }
 
-// A few batches a turn, so that the TUN and the timers get theirs under load.
+// A few batches and not too many bytes, so that the TUN and the timers get theirs under load. What
+// is for one program goes to it while it has room, not all at the end: it may be as busy as we are.
 void Underlay::receive() {
+  std::size_t bytes = 0;
   for (int batch = 0; batch < kBatchesATurn; ++batch) {
-    for (const UdpSocket::Datagram& datagram : socket_.receive())
-      received_(datagram.from, datagram.bytes);
+    const Datagrams all = socket_.receive();
+    few_ = all.size() <= kFew;
+    for (std::size_t at = 0; at < all.size(); at += kTogether) {
+      take(all.subspan(at, std::min(kTogether, all.size() - at)));
+      if ((at + kTogether) % kDatagramsATurn == 0) turn_();
+    }
+    for (const UdpSocket::Datagram& datagram : all) bytes += datagram.bytes.size();
     turn_();
-    if (!socket_.more()) return;
+    if (!socket_.more() || bytes >= kMostBytes) return;
   }
+}
+
+void Underlay::take(Datagrams datagrams) {
+  const auto other = [&](const UdpSocket::Datagram& one) {
+    return one.from != datagrams.front().from;
+  };
+  // One sender's are one conversation, most likely, whose keys are in the caches by then.
+  if (expect && std::any_of(datagrams.begin(), datagrams.end(), other)) expect(datagrams);
+  for (const UdpSocket::Datagram& datagram : datagrams) received_(datagram.from, datagram.bytes);
 }
 
 void Underlay::send(const Endpoint& to, Bytes datagram) {

@@ -16,6 +16,7 @@ class Underlay {
  public:
   // `received` is called for each datagram, whose bytes it may change; `turn` after each batch, to
   // flush whatever borrowed them.
+  using Datagrams = std::span<const UdpSocket::Datagram>;
   Underlay(boost::asio::io_context& io, BoundSocket socket,
            std::function<void(const Endpoint&, MutBytes)> received, std::function<void()> turn,
            UdpSocket::Options options = {});
@@ -29,14 +30,25 @@ class Underlay {
   // Where received datagrams lie until the next batch.
   Bytes storage() const { return socket_.storage(); }
 
+  // The last batch was one or two datagrams: a conversation of question and answer.
+  bool few() const { return few_; }
+  // Called for datagrams of several senders before `received` is for the first of them, to start
+  // fetching what they will need.
+  std::function<void(Datagrams)> expect;
+
   const Endpoint& local() const { return socket_.local(); }
   std::uint64_t dropped() const { return socket_.send_failures(); }  // not sent, or too long
 
  private:
   static constexpr int kBatchesATurn = 4;
+  static constexpr std::size_t kMostBytes = 1024 * 1024;  // then others get theirs
+  static constexpr std::size_t kDatagramsATurn = 64;      // a program's socket may hold no more
+  static constexpr std::size_t kFew = 2;
+  static constexpr std::size_t kTogether = 16;  // datagrams that `expect` is told of
 
   void wait();
   void receive();
+  void take(Datagrams datagrams);
 
   std::shared_ptr<char> alive_ = std::make_shared<char>();
   UdpSocket socket_;
@@ -44,6 +56,7 @@ class Underlay {
   std::function<void(const Endpoint&, MutBytes)> received_;
   std::function<void()> turn_;
   Bytes lent_;
+  bool few_ = true;
 };
 
 // Whether `bytes` lie inside `storage`.

@@ -42,11 +42,18 @@ Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log
         clock_.hold();
         if (!transports_->take(from, datagram)) host_->on_datagram(from, datagram);
       },
-      [this] { turn(); });
+      [this] {
+        turn();
+        if (underlay_->few()) tun_->take_answer();
+      });
+  underlay_->expect = [this](Underlay::Datagrams datagrams) {
+    for (const auto step : Sessions::kFetches)
+      for (const UdpSocket::Datagram& one : datagrams) host_->expect(one.bytes, step);
+  };
   make_transports();
   tun_ = std::make_unique<TunIo>(
       io_, TunQueue{std::move(inherited_.tun[0]), inherited_.virtio_header},
-      [this](Frame frame) { captured(frame); }, [this] { turn(); });
+      [this](std::span<const Frame> frames) { captured(frames); }, [this] { turn(); });
   underlay_->borrow_from(tun_->storage());
   tun_->borrow_from(underlay_->storage());
   const std::string state = state_->read();

@@ -105,7 +105,7 @@ class Worker final : public HostIo {
   void make_groups();
   void set_groups();
   void set_group_routes();
-  void captured(Frame frame);
+  void captured(std::span<const Frame> frames);
   std::vector<std::string> notes() const;
   void make_transports();
   std::vector<TunnelTarget> tunnel_targets() const;

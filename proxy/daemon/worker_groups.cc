@@ -91,10 +91,13 @@ void Worker::set_group_routes() {
   group_routes_ = std::move(wanted);
 }
 
-void Worker::captured(Frame frame) {
+void Worker::captured(std::span<const Frame> frames) {
   clock_.hold();
-  if (!groups_->multicast().empty() && is_membership_report(frame.bytes())) joined_->reported();
-  if (!groups_->on_tun(frame) && !visits_->on_tun(frame)) host_->on_tun(frame);
+  host_->expect(frames);
+  for (const Frame& frame : frames) {
+    if (!groups_->multicast().empty() && is_membership_report(frame.bytes())) joined_->reported();
+    if (!groups_->on_tun(frame) && !visits_->on_tun(frame)) host_->on_tun(frame);
+  }
 }
 
 // What works, but not for long, or for somebody else.

@@ -57,6 +57,10 @@ class Host : private ClientEvents {
 
   // A packet that a local program sent. `frame` is changed in place.
   void on_tun(Frame frame);
+  // Packets and datagrams that on_tun() and on_datagram() will get next: starts fetching what
+  // sessions with many peers need. A datagram's steps as with Sessions::prefetch().
+  void expect(std::span<const Frame> packets) const;
+  void expect(Bytes datagram, Sessions::Fetch step) const;
   // A datagram of the underlay; opened in place.
   void on_datagram(const Endpoint& from, MutBytes datagram);
   // A datagram of the second socket (HostIo::open_aside).
