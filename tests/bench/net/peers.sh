@@ -1,6 +1,7 @@
 #!/bin/bash
 # This project and other tunnel programs, one after the other in one run between the same
-# namespaces; the ratios are the figures. Needs a folder with peers.sh and peers.py ($I3_PEERS_BENCH,
+# namespaces; the ratios are the figures. `custom` is bare_tunnel.cc, the least that a program in this
+# place can do. Rows stay in peers.jsonl beside the figures, for bars.py. Needs a folder with peers.sh and peers.py ($I3_PEERS_BENCH,
 # or ../shared/bench beside the tree) and the peers that it names; ends with 77 without.
 #   I3_BENCH_FULL=1: 5 runs each.   I3_PEERS, I3_RELAYS: other peers.   I3_WIRE: offload or plain.
 set -euo pipefail
@@ -20,9 +21,12 @@ read -ra relays <<< "${I3_RELAYS:-}"
 read -ra wires <<< "${I3_WIRE:-offload plain}"
 rows=$(mktemp)
 trap 'rm -f "$rows"' EXIT
+bare=()
+[ -x "$I3_BIN/bare_tunnel" ] && bare=(--a "$I3_BIN/bare_tunnel bare 10.200.100.1/24 10.200.0.2"
+  --b "$I3_BIN/bare_tunnel bare 10.200.100.2/24 10.200.0.1" custom)
 
 # best FIELD PICK: the best peer's value, PICK being max or min; null without peers.
-best() { jq -s --argjson ours '["raw","i3","raw-relay","i3-relay"]' "[.[] | select(.error == null and (.peer as \$p | \$ours | index(\$p) == null)) | .$1 | select(. != null)] | $2" "$rows"; }
+best() { jq -s --argjson ours '["raw","i3","raw-relay","i3-relay","custom"]' "[.[] | select(.error == null and (.peer as \$p | \$ours | index(\$p) == null)) | .$1 | select(. != null)] | $2" "$rows"; }
 of() { jq -s "[.[] | select(.peer == \"$1\")][0].$2" "$rows"; }
 # ratio NAME FIELD PICK GOAL BETTER
 ratio() {
@@ -35,7 +39,8 @@ ratio() {
 
 for wire in "${wires[@]}"; do
   : > "$rows"
-  "$bench/peers.sh" --wire "$wire" "${options[@]}" --out "$rows" raw "${peers[@]}" i3 i3-relay "${relays[@]}"
+  "$bench/peers.sh" --wire "$wire" "${options[@]}" --out "$rows" raw "${peers[@]}" i3 i3-relay "${bare[@]}" "${relays[@]}"
+  cat "$rows" >> "${I3_FIGURES%/*}/peers.jsonl"
   suffix=""
   [ "$wire" = plain ] && suffix=.plain
   [ "$(of i3 error)" = null ] || { echo "i3: $(of i3 error)" >&2; exit 1; }
@@ -46,6 +51,11 @@ for wire in "${wires[@]}"; do
   if [ "$peer" != null ]; then
     figure "rtt.added_ratio_best_peer$suffix" ratio 0.7 lower \
       "{\"raw\": $raw, \"best peer\": $peer, \"i3\": $ours}" "$(awk "BEGIN { print ($ours - $raw) / ($peer - $raw) }")"
+  fi
+  bare_rtt=$(of custom rtt)
+  if [ "$bare_rtt" != null ]; then
+    figure "rtt.added_ratio_bare_tunnel$suffix" ratio null lower \
+      "{\"raw\": $raw, \"bare tunnel\": $bare_rtt, \"i3\": $ours}" "$(awk "BEGIN { print ($ours - $raw) / ($bare_rtt - $raw) }")"
   fi
   figure "cpu.seconds_per_gb$suffix" s 1.4 lower "{\"best peer\": $(best dcpu min)}" "$(of i3 dcpu)"
   figure "rss.loaded_mb$suffix" MiB 32 lower '{}' "$(of i3 rss)"
