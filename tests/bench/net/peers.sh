@@ -4,6 +4,7 @@
 # place can do. Rows stay in peers.jsonl beside the figures, for bars.py. Needs a folder with peers.sh and peers.py ($I3_PEERS_BENCH,
 # or ../shared/bench beside the tree) and the peers that it names; ends with 77 without.
 #   I3_BENCH_FULL=1: 5 runs each.   I3_PEERS, I3_RELAYS: other peers.   I3_WIRE: offload or plain.
+#   I3_OWN: of ours only these, of i3, i3-relay, custom.
 set -euo pipefail
 tree=$(cd "$(dirname "$0")/../../.." && pwd)
 I3_BIN=${I3_BIN:-$tree/build/bin}
@@ -15,15 +16,15 @@ bench=${I3_PEERS_BENCH:-$tree/../shared/bench}
 [ -x "$bench/peers.sh" ] || { echo "no $bench/peers.sh: nothing to compare with"; exit 77; }
 [ "$(id -u)" = 0 ] || { echo "needs root for its namespaces"; exit 77; }
 options=(--quick)
-[ -n "${I3_BENCH_FULL:-}" ] && options=(--runs 5 --tcp1-t 4 --tcp4-t 3 --udp-t 1)
+[ -n "${I3_BENCH_FULL:-}" ] && options=(--runs 5 --tcp1-t 2 --tcp4-t 2 --udp-t 1)
 read -ra peers <<< "${I3_PEERS:-wg-go nebula fastd-salsa}"
 read -ra relays <<< "${I3_RELAYS:-}"
 read -ra wires <<< "${I3_WIRE:-offload plain}"
 rows=$(mktemp)
 trap 'rm -f "$rows"' EXIT
-bare=()
-[ -x "$I3_BIN/bare_tunnel" ] && bare=(--a "$I3_BIN/bare_tunnel bare 10.200.100.1/24 10.200.0.2"
-  --b "$I3_BIN/bare_tunnel bare 10.200.100.2/24 10.200.0.1" custom)
+read -ra own <<< "${I3_OWN:-i3 i3-relay custom}"
+options+=(--a "$I3_BIN/bare_tunnel bare 10.200.100.1/24 10.200.0.2"
+  --b "$I3_BIN/bare_tunnel bare 10.200.100.2/24 10.200.0.1")
 
 # best FIELD PICK: the best peer's value, PICK being max or min; null without peers.
 best() { jq -s --argjson ours '["raw","i3","raw-relay","i3-relay","custom"]' "[.[] | select(.error == null and (.peer as \$p | \$ours | index(\$p) == null)) | .$1 | select(. != null)] | $2" "$rows"; }
@@ -39,7 +40,7 @@ ratio() {
 
 for wire in "${wires[@]}"; do
   : > "$rows"
-  "$bench/peers.sh" --wire "$wire" "${options[@]}" --out "$rows" raw "${peers[@]}" i3 i3-relay "${bare[@]}" "${relays[@]}"
+  "$bench/peers.sh" --wire "$wire" "${options[@]}" --out "$rows" raw "${peers[@]}" "${own[@]}" "${relays[@]}"
   cat "$rows" >> "${I3_FIGURES%/*}/peers.jsonl"
   suffix=""
   [ "$wire" = plain ] && suffix=.plain
