@@ -88,24 +88,33 @@ std::optional<std::size_t> node_at(World& world, const Endpoint& endpoint) {
   return std::nullopt;
 }
 
-// Milliseconds without a packet, for each death of a node that carried a conversation.
-std::vector<float> fail_overs(const ScenarioOptions& options, World& world, Conversations& talks,
-                              std::size_t deaths) {
-  std::vector<float> silences;
+struct FailOver {
+  float silence_ms;     // at the receiver
+  float round_trip_ms;  // between both ends, by the node that died
+};
+
+// One for each death of a node that carried a conversation.
+std::vector<FailOver> fail_overs(const ScenarioOptions& options, World& world, Conversations& talks,
+                                 std::size_t deaths) {
+  std::vector<FailOver> result;
   for (std::size_t i = 0; i < deaths; ++i) {
     const std::size_t which = world.network.random().below(talks.count());
     Talker& receiver = talks.answering(which);
     const auto node = node_at(world, receiver.brought_by());
     if (!node) continue;
+    const SimNetwork::Host carrier = world.ring[*node].host();
+    const Duration way = world.sites.distance(talks.asking(which).machine(), carrier) +
+                         world.sites.distance(carrier, receiver.machine());
     receiver.restart_silence();
     world.ring.kill(*node);
     world.ring.add_through_members(2, world.change());
     world.run_for(std::chrono::seconds(15));
-    silences.push_back(
-        std::chrono::duration<float, std::milli>(receiver.longest_silence()).count());
+    using Milliseconds = std::chrono::duration<float, std::milli>;
+    result.push_back(
+        {Milliseconds(receiver.longest_silence()).count(), Milliseconds(2 * way).count()});
   }
-  say(options, world, std::to_string(silences.size()) + " carrying nodes died");
-  return silences;
+  say(options, world, std::to_string(result.size()) + " carrying nodes died");
+  return result;
 }
 
 // Memory of a table with many rows, eight to a key.
@@ -143,7 +152,8 @@ void run_triggers(const ScenarioOptions& options, Report& report) {
   const bool ready = world.run_until([&] { return talks.ready(); }, std::chrono::seconds(60));
   say(options, world, ready ? "all hosts have triggers" : "not all hosts have triggers");
   talks.talk(true);
-  world.run_for(std::chrono::seconds(10));
+  // Near nodes are found, and private triggers moved there, in the first minute.
+  world.run_for(std::chrono::seconds(options.brief ? 10 : 90));
 
   Table table{std::to_string(pairs) + " conversations of 20 packets a second through " +
                   std::to_string(nodes) + " nodes",
@@ -163,7 +173,14 @@ void run_triggers(const ScenarioOptions& options, Report& report) {
       upkeep_bytes += static_cast<double>(found->second.with_headers()) / 60;
 
   before = talks.all();
-  const auto silences = fail_overs(options, world, talks, options.brief ? 6 : 40);
+  const auto overs = fail_overs(options, world, talks, options.brief ? 6 : 40);
+  std::vector<float> silences, beyond;
+  FailOver worst{};
+  for (const FailOver& over : overs) {
+    silences.push_back(over.silence_ms);
+    beyond.push_back(over.silence_ms - 2 * over.round_trip_ms);
+    if (over.silence_ms > worst.silence_ms) worst = over;
+  }
   table.rows.push_back(row("carriers die", before, talks.all()));
 
   // A node's median session is 20 minutes, and half of them leave with a word.
@@ -186,8 +203,15 @@ void run_triggers(const ScenarioOptions& options, Report& report) {
                            " conversations, " + std::to_string(silences.size()) + " deaths";
   report.figure({"triggers.failover_median_ms", percentile(silences, 0.5), "ms", kGoalFailOver,
                  Better::lower, note});
-  report.figure({"triggers.failover_worst_ms", percentile(silences, 1), "ms", kGoalFailOver,
-                 Better::lower, note});
+  report.figure(
+      {"triggers.failover_worst_ms", percentile(silences, 1), "ms", kGoalFailOver, Better::lower,
+       note + ", by a node with a round trip of " + number(worst.round_trip_ms, 0) + " ms"});
+  report.figure({"triggers.failover_beyond_two_round_trips_ms",
+                 percentile(beyond, 1),
+                 "ms",
+                 {},
+                 Better::lower,
+                 note + ", the worst"});
   report.figure({"triggers.churn_lost_percent",
                  lost,
                  "%",

@@ -148,8 +148,7 @@ void Chord::answer_state(const RingPeer& sender, const wire::StateRequestBody& a
     else
       state.holds = wire::StateBody::kSuccessors;
   } else if (asked.wants & Asked::kFingers) {
-    state.members = some_fingers();
-    state.holds = wire::StateBody::kFingers;
+    give_fingers(state);
   }
   send_body(sender.contact, wire::RingKind::state, state, via);
 }

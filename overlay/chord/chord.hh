@@ -57,7 +57,7 @@ class ChordOutput {
 class Chord {
  public:
   static constexpr std::size_t kMaxRequests = 512, kMaxFinds = 1024, kMaxHops = 2048,
-                               kMaxDead = 256, kMaxLost = 32, kMaxCandidates = 32;
+                               kMaxDead = 256, kMaxLost = 32, kMaxCandidates = 64;
   static constexpr std::uint8_t kMaxFindHops = 48;
 
   enum class Phase { idle, joining, member, left };
@@ -232,11 +232,17 @@ class Chord {
 
   // proximity.cc
   void fix_fingers(TimePoint now);
+  bool settling();
+  std::optional<RingPeer> best_candidate(TimePoint now);
   void look_for_candidates(TimePoint now);
+  void look_in_any_part(TimePoint now);
   void check_oldest_finger(TimePoint now);
   void hear_of(const std::vector<wire::NodeContact>& contacts, TimePoint now);
+  bool may_be_neighbour(const RingPeer& peer, TimePoint now);
+  void hear_of_fingers(const RingPeer& from, const wire::StateBody& state, TimePoint now);
+  void consider(const RingPeer& peer, Duration expected);
   void finger_silent(const RingPeer& peer, TimePoint now);
-  std::vector<wire::NodeContact> some_fingers();
+  void give_fingers(wire::StateBody& state);
 
   // requests.cc
   void request(Purpose purpose, const RingPeer& to, TimePoint now,
@@ -316,7 +322,13 @@ class Chord {
   TimePoint next_finger_ = kNever;
   Duration finger_interval_;
   unsigned finger_turn_ = 0;
-  std::deque<RingPeer> candidates_;
+  unsigned fruitless_turns_ = 0;  // since the last new finger
+  std::uint64_t fingers_taken_ = 0;
+  struct Candidate {
+    RingPeer peer;
+    Duration expected;  // round trip
+  };
+  std::vector<Candidate> candidates_;
   std::array<std::uint64_t, 128> tested_{};  // candidates of late
   std::size_t next_tested_ = 0;
 };

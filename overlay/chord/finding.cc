@@ -164,13 +164,14 @@ const RingPeer* Chord::cheapest_towards(RingId position,
   const double covered =
       bits(view_.spacing()) + std::log2(static_cast<double>(view_.successors().size()));
   auto consider = [&](const RingPeer& peer, Duration rtt) {
-    if (!peer.id.in_open(self_.id, position) || peers_.missing(peer.id) ||
-        std::find(excluded.begin(), excluded.end(), peer.id) != excluded.end())
-      return;
+    if (!peer.id.in_open(self_.id, position)) return;
     const double way = rtt == Duration{} ? kUnknownOneWay : milliseconds(rtt) / 2;
     const double left = std::max(0.0, bits(position.minus(peer.id)) - covered);
     const double cost = way + kCostOfBit * left;
     if (best && cost >= least) return;
+    if (peers_.missing(peer.id) ||
+        std::find(excluded.begin(), excluded.end(), peer.id) != excluded.end())
+      return;
     best = &peer;
     least = cost;
   };

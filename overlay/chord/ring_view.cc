@@ -5,6 +5,9 @@
 namespace i3 {
 namespace {
 
+// What a part of the ring without fingers gains by one; no round trip is so long.
+constexpr Duration kRoom = std::chrono::seconds(1);
+
 // The highest bit of a distance, and which quarter of [2^bit, 2^(bit + 1)) it lies in.
 std::pair<unsigned, unsigned> part_of(RingId distance) {
   static_assert(RingView::kFingerParts == 4);
@@ -59,40 +62,60 @@ bool RingView::set_predecessor_behind(std::size_t index, const RingPeer& peer) {
   return true;
 }
 
-bool RingView::wants_finger(RingId id, std::optional<Duration> rtt) const {
-  if (id == self_ || successors_.empty() || whole_ring_known()) return false;
+std::pair<std::size_t, std::size_t> RingView::same_part(RingId distance) const {
+  struct Before {
+    using Part = std::pair<unsigned, unsigned>;
+    bool operator()(const Finger& finger, const Part& part) const {
+      return Part(finger.bit, finger.part) < part;
+    }
+    bool operator()(const Part& part, const Finger& finger) const {
+      return part < Part(finger.bit, finger.part);
+    }
+  };
+  const auto [first, last] =
+      std::equal_range(fingers_.begin(), fingers_.end(), part_of(distance), Before{});
+  return {first - fingers_.begin(), last - fingers_.begin()};
+}
+
+Duration RingView::finger_gain(RingId id, Duration rtt) const {
+  if (id == self_ || successors_.empty() || whole_ring_known()) return {};
   const RingId distance = id.minus(self_);
-  if (distance <= successors_.back().id.minus(self_)) return false;
-  const auto [bit, part] = part_of(distance);
-  unsigned same = 0;
-  for (const Finger& finger : fingers_) {
-    if (finger.bit != bit || finger.part != part) continue;
-    if (finger.peer.id == id) return true;
-    // A tenth nearer, or two would take turns for ever.
-    if (rtt && *rtt * 10 < finger.rtt * 9) return true;
-    ++same;
+  if (distance <= successors_.back().id.minus(self_)) return {};
+  const auto [first, last] = same_part(distance);
+  Duration furthest{};
+  for (std::size_t i = first; i < last; ++i) {
+    if (fingers_[i].peer.id == id) return {};
+    furthest = std::max(furthest, fingers_[i].rtt);
   }
-  return same < kFingersPerPart;
+  if (last - first < kFingersPerPart) return std::max(kRoom - rtt, Duration(1));
+  // A tenth nearer, or two would take turns for ever.
+  return rtt * 10 < furthest * 9 ? furthest - rtt : Duration{};
+}
+
+bool RingView::wants_finger(RingId id, Duration rtt) const {
+  return finger_gain(id, rtt) > Duration{};
 }
 
 bool RingView::offer_finger(const RingPeer& peer, Duration rtt, TimePoint now) {
-  if (!wants_finger(peer.id, rtt)) return false;
-  const auto [bit, part] = part_of(peer.id.minus(self_));
-  auto first = fingers_.begin();
-  while (first != fingers_.end() && (first->bit < bit || (first->bit == bit && first->part < part)))
-    ++first;
-  auto last = first, furthest = first;
-  for (; last != fingers_.end() && last->bit == bit && last->part == part; ++last) {
-    if (last->peer.id == peer.id) {
-      *last = {bit, part, peer, rtt, now};
+  const RingId distance = peer.id.minus(self_);
+  const auto [first, last] = same_part(distance);
+  std::size_t furthest = first;
+  for (std::size_t i = first; i < last; ++i) {
+    Finger& finger = fingers_[i];
+    if (finger.peer.id == peer.id) {
+      finger = {finger.bit, finger.part, peer, rtt, now, finger.asked};
       return true;
     }
-    if (last->rtt > furthest->rtt) furthest = last;
+    if (finger.rtt > fingers_[furthest].rtt) furthest = i;
   }
-  if (last - first < static_cast<std::ptrdiff_t>(kFingersPerPart))
-    fingers_.insert(last, {bit, part, peer, rtt, now});
+  if (!wants_finger(peer.id, rtt)) return false;
+  ++fingers_taken_;
+  const auto [bit, part] = part_of(distance);
+  if (last - first < kFingersPerPart)
+    fingers_.insert(fingers_.begin() + static_cast<std::ptrdiff_t>(last),
+                    {bit, part, peer, rtt, now, 0});
   else
-    *furthest = {bit, part, peer, rtt, now};
+    fingers_[furthest] = {bit, part, peer, rtt, now, 0};
   return true;
 }
 

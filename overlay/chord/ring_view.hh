@@ -29,6 +29,7 @@ struct Finger {
   RingPeer peer;
   Duration rtt{};  // measured
   TimePoint answered;
+  unsigned asked = 0;  // for whom it routes by, so often
 };
 
 // No list ever holds `self` or one member twice.
@@ -43,6 +44,7 @@ class RingView {
   const std::vector<RingPeer>& successors() const { return successors_; }      // nearest first
   const std::vector<RingPeer>& predecessors() const { return predecessors_; }  // nearest first
   const std::vector<Finger>& fingers() const { return fingers_; }              // by bit, part
+  std::vector<Finger>& fingers() { return fingers_; }
   const RingPeer* successor() const { return successors_.empty() ? nullptr : &successors_.front(); }
   const RingPeer* predecessor() const {
     return predecessors_.empty() ? nullptr : &predecessors_.front();
@@ -58,9 +60,13 @@ class RingView {
   bool set_predecessor_behind(std::size_t index, const RingPeer& peer);
   // A member that has just answered. True if it was taken, or was a finger already.
   bool offer_finger(const RingPeer& peer, Duration rtt, TimePoint now);
-  // True if one of that distance and round trip would be taken. Without a round trip: if its part
-  // of the ring has room.
-  bool wants_finger(RingId id, std::optional<Duration> rtt) const;
+  // True if one of that distance and round trip would be taken.
+  bool wants_finger(RingId id, Duration rtt) const;
+  // By how much it would be nearer than the one whose place it takes; where there is room, a second
+  // less its round trip. Zero if it would not be taken, or is a finger.
+  Duration finger_gain(RingId id, Duration rtt) const;
+  // How many fingers were taken so far that were none before.
+  std::uint64_t fingers_taken() const { return fingers_taken_; }
   // Fingers that the successor list has grown over serve nothing.
   void drop_useless_fingers();
   bool remove_finger(RingId id);
@@ -86,12 +92,16 @@ class RingView {
   RingId spacing() const;
 
  private:
+  // The fingers of the part that a distance lies in.
+  std::pair<std::size_t, std::size_t> same_part(RingId distance) const;
+
   RingId self_;
   std::size_t max_successors_;
   std::size_t max_predecessors_;
   std::vector<RingPeer> successors_;
   std::vector<RingPeer> predecessors_;
   std::vector<Finger> fingers_;  // by bit and part
+  std::uint64_t fingers_taken_ = 0;
 };
 
 }  // namespace i3

@@ -145,7 +145,7 @@ void Chord::on_state(const Request& request, const wire::StateBody& state, TimeP
       return;
     }
     case Purpose::fingers:
-      if (state.holds == wire::StateBody::kFingers) hear_of(state.members, now);
+      if (state.holds == wire::StateBody::kFingers) hear_of_fingers(head, state, now);
       return;
     default:
       return;

@@ -130,15 +130,26 @@ std::optional<StateBody> StateBody::parse(Bytes body) {
   state.predecessor = read_optional_contact(reader);
   state.members = read_contacts(reader, kMaxSuccessors);
   if (state.holds > kFingers || (state.holds == 0 && !state.members.empty())) return std::nullopt;
+  if (state.holds == kFingers) {
+    const Bytes round_trips = reader.bytes(state.members.size());
+    state.round_trips.assign(round_trips.begin(), round_trips.end());
+  }
   return done(reader, std::move(state));
 }
 
 void StateBody::write(Writer& writer) const {
   assert(members.size() <= kMaxSuccessors && (holds != 0 || members.empty()));
+  assert(round_trips.size() == (holds == kFingers ? members.size() : 0));
   writer.u64(nonce);
   writer.u8(holds);
   write_optional_contact(writer, predecessor);
   write_contacts(writer, members);
+  writer.bytes(round_trips);
+}
+
+std::uint8_t StateBody::round_trip_byte(Duration round_trip) {
+  return static_cast<std::uint8_t>(
+      std::clamp<std::int64_t>(round_trip / std::chrono::milliseconds(4), 0, 255));
 }
 
 std::uint64_t StateBody::digest(const std::vector<NodeContact>& successors) {

@@ -1,6 +1,7 @@
 // Owns the messages between nodes: an authenticated envelope and its bodies.
 #pragma once
 
+#include "overlay/base/time.hh"
 #include "overlay/wire/carriers.hh"
 #include "overlay/wire/contact.hh"
 
@@ -76,7 +77,8 @@ struct StateRequestBody {
   void write(Writer& writer) const;
 };
 
-//  nonce 8 | holds 1 | predecessor: contacts (0 or 1) | members: contacts
+//  nonce 8 | holds 1 | predecessor: contacts (0 or 1) | members: contacts | with fingers, for each
+//  member its round trip 1
 struct StateBody {
   static constexpr std::size_t kMaxSuccessors = 16;
   // What `members` are, as in StateRequestBody; without either there are none.
@@ -85,8 +87,13 @@ struct StateBody {
   std::uint8_t holds = 0;
   std::optional<NodeContact> predecessor;
   std::vector<NodeContact> members;  // successors: nearest first
+  // Of fingers: how far each is from the sender, as round_trip_byte() writes it.
+  std::vector<std::uint8_t> round_trips;
   static std::optional<StateBody> parse(Bytes body);
   void write(Writer& writer) const;
+  // In steps of 4 ms, rounded down; 255: 1020 ms or more.
+  static std::uint8_t round_trip_byte(Duration round_trip);
+  static Duration round_trip_of(std::uint8_t byte) { return std::chrono::milliseconds(4) * byte; }
   // Of a successor list: the first half of BLAKE2b-128("i3 ring list", contacts).
   static std::uint64_t digest(const std::vector<NodeContact>& successors);
 };

@@ -150,7 +150,9 @@ void ring_family(const Identity& identity, const wire::NodeContact& node) {
   family.add("state_request",
              bytes_of(wire::StateRequestBody{7, wire::StateRequestBody::kSuccessors, 8}));
   family.add("state",
-             bytes_of(wire::StateBody{7, wire::StateBody::kSuccessors, node, {node, node}}));
+             bytes_of(wire::StateBody{7, wire::StateBody::kSuccessors, node, {node, node}, {}}));
+  family.add("state_fingers",
+             bytes_of(wire::StateBody{7, wire::StateBody::kFingers, node, {node, node}, {3, 250}}));
   family.add("find", bytes_of(wire::FindBody{7, 8, 9, {1, 2}, 3, wire::FindBody::kByPath, node}));
   family.add("relay", bytes_of(wire::RelayBody{node, inner}));
   family.add("found", bytes_of(wire::FoundBody{7, {1, 2}, 3, {node}}));

@@ -75,8 +75,10 @@ class Bench final : public ChordOutput {
     const Sent* asked = last(from, RingKind::state_request);
     REQUIRE(asked);
     wire::StateBody body{wire::StateRequestBody::parse(asked->body)->nonce,
-                         wire::StateBody::kSuccessors, std::move(predecessor),
-                         std::move(successors)};
+                         wire::StateBody::kSuccessors,
+                         std::move(predecessor),
+                         std::move(successors),
+                         {}};
     receive(from, RingKind::state, body);
   }
   // The nonce that it was asked with last.
@@ -94,6 +96,13 @@ class Bench final : public ChordOutput {
     for (const Sent& one : sent)
       if (one.kind == RingKind::find) result.push_back(one);
     return result;
+  }
+  bool asked_for_fingers(const wire::NodeContact& node) const {
+    for (auto it = sent.rbegin(); it != sent.rend(); ++it) {
+      if (it->to != node || it->kind != RingKind::state_request) continue;
+      return wire::StateRequestBody::parse(it->body)->wants == wire::StateRequestBody::kFingers;
+    }
+    return false;
   }
   const Sent* relayed_to(const wire::NodeContact& node) const {
     for (const Sent& one : sent)
@@ -370,7 +379,7 @@ TEST_CASE("a nearer node becomes predecessor, a further one only when the old on
 TEST_CASE("answers nobody asked for change nothing") {
   Bench bench;
   bench.chord.start({}, bench.now);
-  wire::StateBody state{5, wire::StateBody::kSuccessors, bench.others[1], {bench.others[2]}};
+  wire::StateBody state{5, wire::StateBody::kSuccessors, bench.others[1], {bench.others[2]}, {}};
   bench.receive(bench.others[0], RingKind::state, state);
   bench.receive(bench.others[0], RingKind::pong, wire::PongBody{5, 0});
   bench.receive(bench.others[0], RingKind::found,
@@ -681,6 +690,55 @@ TEST_CASE("the successor's list is not sent twice: the digest says that it is th
   CHECK(state->holds == 0);
   CHECK(state->members.empty());
   (void)other;
+}
+
+TEST_CASE(
+    "of the members that another one routes by, the one that it says is nearest is asked first") {
+  Bench bench;
+  bench.join(bench.others[0], {bench.others.begin() + 1, bench.others.begin() + 8});
+  // A part of the ring that has room for two, and three that are said to stand in it.
+  std::vector<wire::NodeContact> far;
+  for (const auto& node : bench.others) {
+    const RingId distance = node.ring_id().minus(bench.self.ring_id());
+    if (distance.high >> 61 == 4) far.push_back(node);
+  }
+  REQUIRE(far.size() >= 3);
+  far.resize(3);
+  const wire::NodeContact& teller = bench.others[0];
+  for (int i = 0; i < 200 && !bench.asked_for_fingers(teller); ++i) bench.pass(100ms);
+  wire::StateBody state;
+  state.nonce = bench.asked_of(teller);
+  state.holds = wire::StateBody::kFingers;
+  state.members = far;
+  for (const int ms : {300, 20, 100})
+    state.round_trips.push_back(wire::StateBody::round_trip_byte(std::chrono::milliseconds(ms)));
+  bench.sent.clear();
+  bench.receive(teller, RingKind::state, state);
+  bench.pass(140ms);
+  bench.pass(40ms);
+  CHECK(!bench.last(far[0], RingKind::ping));
+  CHECK(bench.last(far[1], RingKind::ping));
+  CHECK(!bench.last(far[2], RingKind::ping));
+}
+
+TEST_CASE("fingers are told with their round trips, in steps of 4 ms") {
+  CHECK(wire::StateBody::round_trip_byte(Duration{}) == 0);
+  CHECK(wire::StateBody::round_trip_byte(11ms) == 2);
+  CHECK(wire::StateBody::round_trip_byte(5s) == 255);
+  CHECK(wire::StateBody::round_trip_of(255) == 1020ms);
+  wire::StateBody state;
+  state.holds = wire::StateBody::kFingers;
+  state.members = {contact(2), contact(3)};
+  state.round_trips = {1, 200};
+  std::array<std::uint8_t, wire::kMaxMessage> buffer;
+  Writer writer(buffer);
+  state.write(writer);
+  const auto read = wire::StateBody::parse(writer.written());
+  REQUIRE(read);
+  CHECK(read->round_trips == state.round_trips);
+  CHECK(!wire::StateBody::parse(writer.written().first(writer.written().size() - 1)));
+  buffer[8] = wire::StateBody::kSuccessors;  // which have none
+  CHECK(!wire::StateBody::parse(writer.written()));
 }
 
 TEST_CASE("look-ups in progress are bounded") {

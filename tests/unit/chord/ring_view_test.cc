@@ -114,6 +114,25 @@ TEST_CASE("a part of the ring keeps the two nearest members, and forgets them wh
   CHECK(view.offer_finger(peer(1024), 50ms, now));
 }
 
+TEST_CASE("a member is worth what it is nearer than the one whose place it would take") {
+  RingView view(at(0), 1, 3);
+  view.set_successors({peer(1)});
+  CHECK(view.finger_gain(at(1), 5ms) == Duration{});  // the list has it
+  const Duration room = view.finger_gain(at(1024), 30ms);
+  CHECK(room > view.finger_gain(at(1024), 50ms));
+  view.offer_finger(peer(1024), 50ms, {});
+  CHECK(view.finger_gain(at(1024), 5ms) == Duration{});  // it is there
+  CHECK(view.finger_gain(at(1025), 30ms) == room);
+  view.offer_finger(peer(1025), 40ms, {});
+  CHECK(view.finger_gain(at(1026), 30ms) == 20ms);
+  CHECK(view.finger_gain(at(1026), 48ms) == Duration{});
+  CHECK(view.finger_gain(at(1280), 30ms) == room);  // the next quarter is empty
+  CHECK(view.fingers_taken() == 2);
+  view.offer_finger(peer(1026), 30ms, {});
+  view.offer_finger(peer(1026), 31ms, {});
+  CHECK(view.fingers_taken() == 3);
+}
+
 TEST_CASE("a measured finger that is offered again is brought up to date") {
   RingView view(at(0), 1, 3);
   view.set_successors({peer(1)});
