@@ -1,6 +1,6 @@
 #!/bin/bash
-# How long i3-proxy needs to be ready, how much it holds when idle, and how long packets stay out
-# when its worker is killed. I3_BENCH_FULL=1: more often.
+# How long i3-proxy needs to be ready, what it holds, spends and sends when idle, and how long packets
+# stay out when its worker is killed. I3_BENCH_FULL=1: more often.
 . "$(dirname "$0")/../../netns/lib.sh"
 . "$I3_TREE/tests/netns/figures.sh"
 begin 600
@@ -27,7 +27,26 @@ for run in $(seq $runs); do
     awk 'NR > 1 && $1 - last > gap { gap = $1 - last } { last = $1 } END { print gap * 1000 }')")
   rm "$WORK/pinging.log"
 done
+# Nothing happens: a book of a hundred hosts, of which one has been spoken to.
+names=$(seq -f h%g 99)
+keygen $names
+end proxy-a
+write_proxy a know="b $(echo $names)"
+start_proxy a
+wait_for 10 "a ping" in_ns a ping -c 1 -W 1 b.i3
+sleep 5
+ticks() { cat "/proc/${PID[proxy-a]}/stat" "/proc/$(worker_of a)/stat" | awk '{ sub(/.*\) /, ""); sum += $12 + $13 } END { print sum }'; }
+bytes() { in_ns a cat /sys/class/net/eth0/statistics/rx_bytes /sys/class/net/eth0/statistics/tx_bytes | awk '{ sum += $1 } END { print sum }'; }
+seconds=20
+[ -n "${I3_BENCH_FULL:-}" ] && seconds=120
+before_ticks=$(ticks) before_bytes=$(bytes) start=$(now_ms)
+sleep $seconds
+took=$(($(now_ms) - start))
+cpu=$(awk -v n=$(($(ticks) - before_ticks)) -v hz="$(getconf CLK_TCK)" -v ms="$took" 'BEGIN { print 100 * n / hz / (ms / 1000) }')
+rate=$(awk -v n=$(($(bytes) - before_bytes)) -v ms="$took" 'BEGIN { print n / (ms / 1000) }')
 figure start.ready_ms ms 300 lower '{}' "${ready[@]}"
 figure idle.rss_mb MB 15 lower '{}' "${held[@]}"
+figure idle.cpu_percent % 0.1 lower '{}' "$cpu"
+figure idle.bytes_per_s_100_peers B/s 2000 lower '{}' "$rate"
 figure recover.proxy_kill_ms ms 3000 lower '{"paper 2004":15000}' "${out[@]}"
 checks=$((checks + 1))
