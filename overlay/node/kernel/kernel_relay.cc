@@ -130,10 +130,8 @@ void KernelRelay::offer(wire::Label label, const Endpoint& local, const Endpoint
   if (local.address.is_v4() != target.address.is_v4() || local.address.unspecified()) return;
   const auto known = leases_.find(label);
   if (known != leases_.end()) {
-    const Lease& lease = known->second;
-    if (lease.renewed + kRenewEvery > now || (lease.way.out == 0 && now < lease.route_until))
-      return;
-  } else if (leases_.size() >= kMostLeases) {
+    if (known->second.renewed + kRenewEvery > now) return;
+  } else if (leases_.size() >= kMostLeases || !may_ask(label, now)) {
     return;
   }
   if (now >= next_attach_) {
@@ -141,9 +139,29 @@ void KernelRelay::offer(wire::Label label, const Endpoint& local, const Endpoint
     next_attach_ = now + kRouteFor;
   }
   Lease lease{local, target, way_to(local, target), now + kRouteFor, now};
-  if (lease.way.out != 0 && !write(label, lease, now, nanoseconds(now))) lease.way.out = 0;
+  if (lease.way.out == 0 || !write(label, lease, now, nanoseconds(now))) {
+    if (known != leases_.end()) {
+      end(label);
+      leases_.erase(known);
+    }
+    impossible_.insert_or_assign(label, now + kRouteFor);
+    return;
+  }
+  impossible_.erase(label);
   leases_.insert_or_assign(label, lease);
   next_review_ = std::min(next_review_, now + kRenewEvery);
+}
+
+// False for a label that had no way of late, and between two looks when there are many of those.
+bool KernelRelay::may_ask(wire::Label label, TimePoint now) {
+  if (const auto known = impossible_.find(label); known != impossible_.end())
+    return known->second <= now;
+  if (impossible_.size() < kMostImpossible) return true;
+  if (now < next_ask_) return false;
+  next_ask_ = now + kAskApart;
+  std::erase_if(impossible_, [&](const auto& entry) { return entry.second <= now; });
+  if (impossible_.size() >= kMostImpossible) impossible_.erase(impossible_.begin());
+  return true;
 }
 
 void KernelRelay::hurry(TimePoint now) {
@@ -157,7 +175,6 @@ void KernelRelay::end(wire::Label label) {
 
 // False when the lease is to end: unused, or without a way.
 bool KernelRelay::renew(wire::Label label, Lease& lease, TimePoint now) {
-  if (lease.way.out == 0) return now < lease.route_until;
   const auto used = last_used(label);
   if (!used || *used + static_cast<std::uint64_t>(std::chrono::nanoseconds(kForgetUnused).count()) <
                    nanoseconds(now))

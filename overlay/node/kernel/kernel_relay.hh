@@ -39,6 +39,10 @@ class KernelRelay final : public LabelLeases {
   // A route is asked for once in so long.
   static constexpr Duration kRouteFor = std::chrono::seconds(5);
   static constexpr std::size_t kMostLeases = 4096;
+  // Labels remembered to lead where the program does not sit; with more of them one is looked at
+  // every kAskApart, so that they cost no more than that and take no lease's place.
+  static constexpr std::size_t kMostImpossible = 4096;
+  static constexpr Duration kAskApart = std::chrono::milliseconds(5);
 
   // Loads the program and attaches it to every Ethernet interface that is up. Throws
   // KernelRelayError: Linux before 6.6, no CAP_BPF and CAP_NET_ADMIN, no such interface.
@@ -67,7 +71,7 @@ class KernelRelay final : public LabelLeases {
   };
   struct Lease {
     Endpoint local, target;
-    Way way;  // without interface: not possible by now
+    Way way;
     TimePoint route_until{}, renewed{};
   };
   struct Attached {
@@ -80,6 +84,7 @@ class KernelRelay final : public LabelLeases {
   void end(wire::Label label);
   bool renew(wire::Label label, Lease& lease, TimePoint now);
   Way way_to(const Endpoint& local, const Endpoint& target) const;
+  bool may_ask(wire::Label label, TimePoint now);
   // To interfaces that are up, and were not before.
   int attach();
 
@@ -90,6 +95,8 @@ class KernelRelay final : public LabelLeases {
   int program_ = -1, leases_map_ = -1, counts_map_ = -1;
   std::unordered_map<unsigned, Attached> attached_;  // by index
   std::unordered_map<wire::Label, Lease, LabelHash> leases_;
+  std::unordered_map<wire::Label, TimePoint, LabelHash> impossible_;  // until
+  TimePoint next_ask_{};
   TimePoint next_review_ = kNever;
   TimePoint next_attach_{};
 };

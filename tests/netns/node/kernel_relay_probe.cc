@@ -180,6 +180,18 @@ void leaves_alone(KernelRelay& relay, Random& random, TimePoint now, bool v4) {
   stays("a lease that ran out is none", frame(good));
 }
 
+// More labels than there is room for, all of which lead where no route does.
+void crowded(KernelRelay& relay, Random& random, TimePoint now) {
+  relay.review(now, [](wire::Label) { return std::nullopt; });
+  const Endpoint local = at("10.9.0.1", 5100), nowhere = at("10.200.0.1", 4000);
+  for (std::size_t i = 0; i < KernelRelay::kMostLeases + KernelRelay::kMostImpossible; ++i)
+    relay.offer({random.u32(), random.u32()}, local, nowhere, now);
+  check(relay.counters().at("kernel_leases") == 0, "labels without a way get no lease");
+  const wire::Label label{random.u32(), random.u32()};
+  relay.offer(label, local, at("10.9.0.77", 4000), now + KernelRelay::kAskApart);
+  check(relay.counters().at("kernel_leases") == 1, "nor do they crowd out one that has a way");
+}
+
 }  // namespace
 
 // `attached INTERFACE`: how many programs sit at its TC ingress.
@@ -199,6 +211,7 @@ int main(int count, char** arguments) try {
     forwards_alike(relay, random, clock.now(), v4);
     leaves_alone(relay, random, clock.now(), v4);
   }
+  crowded(relay, random, clock.now());
   std::printf("%d checks passed\n", checks);
 } catch (const KernelRelayError& error) {
   std::printf("skipped: %s\n", error.what());
