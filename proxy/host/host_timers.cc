@@ -32,7 +32,7 @@ void Host::woke_up() {
   std::size_t greeted = 0;
   peers_.each([&](Peer& peer) {
     if (now > peer.last_used + kGreetIfUsed || !peer.ever_ready) return;
-    if (++greeted <= kGreetedAtOnce) rendezvous_.contact(peer, now);
+    if (++greeted <= kGreetedAtOnce) rendezvous_.contact_after_jump(peer, now);
   });
 }
 

@@ -27,6 +27,8 @@ struct Contact {
   bool renew = false;                 // our trigger stands only now: a new first message says where
   bool from_silence = false;          // a session stands, but nothing came back
   bool early_offered = false;         // parked.front() travels in the first message
+  wire::ReturnPath told;              // where its first message says that we are reached
+  bool after_jump = false;            // the session may be over at the other: it proves nothing
 };
 
 // Its early packet is not kept: whoever sent it sends it again when the session stands.

@@ -23,10 +23,22 @@ Verdict Rendezvous::park(Peer& peer, Bytes packet, TimePoint now) {
 }
 
 void Rendezvous::contact(Peer& peer, TimePoint now, bool from_silence) {
+  Contact contact;
+  contact.from_silence = from_silence;
+  begin(peer, std::move(contact), now);
+}
+
+void Rendezvous::contact_after_jump(Peer& peer, TimePoint now) {
+  Contact contact;
+  contact.after_jump = true;
+  begin(peer, std::move(contact), now);
+  peer.contact.after_jump = true;
+}
+
+void Rendezvous::begin(Peer& peer, Contact contact, TimePoint now) {
   if (peer.contact.active) return;
   settle(peer, now);
-  peer.contact = Contact{};
-  peer.contact.from_silence = from_silence;
+  peer.contact = std::move(contact);
   peer.contact.active = true;
   peer.contact.started = now;
   attempt(peer, now);
@@ -47,7 +59,7 @@ void Rendezvous::trigger_changed(Peer& peer, TimePoint now) {
   const wire::ReturnPath path = parts_.client.path(*peer.mine);
   const bool told =
       std::any_of(path.nodes.begin(), path.nodes.end(), [&](const wire::ReturnPath::At& at) {
-        const auto& nodes = peer.mine_told.nodes;
+        const auto& nodes = contact.told.nodes;
         return std::find(nodes.begin(), nodes.end(), at) != nodes.end();
       });
   if (contact.tries > 0 && !told && !path.nodes.empty()) {
@@ -86,7 +98,7 @@ bool Rendezvous::has_trigger(Peer& peer, TimePoint now) {
 void Rendezvous::attempt(Peer& peer, TimePoint now) {
   Contact& contact = peer.contact;
   // The peer's own handshake was faster, or the old session still serves: nobody is waiting.
-  if (contact.tries > 0 && peer.last_received > contact.started &&
+  if (contact.tries > 0 && !contact.after_jump && peer.last_received > contact.started &&
       (peer.direct.active || peer.current() != nullptr) &&
       parts_.sessions.can_seal(peer.handle, now)) {
     end(peer);
@@ -130,7 +142,7 @@ std::size_t Rendezvous::write_first(Peer& peer, MutBytes out, TimePoint now) {
   peer.contact.renew = false;
   wire::Hello hello = paths_.hello(peer);
   add_box(peer, hello);
-  peer.mine_told = hello.path;
+  peer.mine_told = peer.contact.told = hello.path;
   std::array<std::uint8_t, kMaxHandshakePayload> payload;
   Writer bare(payload);
   hello.write(bare);
@@ -154,7 +166,7 @@ void Rendezvous::send_first(Peer& peer, Frame frame, TimePoint now) {
   // Where it was last reached, for a new key of a running conversation; its public trigger as
   // well once that went unanswered.
   if (known_way && contact.tries < 10) courier_.send_by_node(peer, SessionKind::first, frame, now);
-  if (known_way && contact.tries < 1) return;
+  if (known_way && contact.tries < 1 && !contact.after_jump) return;
   const bool first_gone = (contact.not_present & 1) != 0;
   const bool second_gone = (contact.not_present & 2) != 0;
   if (!first_gone) send_to_public(peer, 0, frame.bytes(), now);
@@ -181,7 +193,7 @@ void Rendezvous::on_forwarded(std::uint64_t nonce, TimePoint now) {
   Peer* peer = parts_.peers.at(found->second.peer);
   if (peer == nullptr || !peer->contact.active || peer->contact.acknowledged != kNever) return;
   // Who was not told where we are reached cannot answer yet.
-  if (peer->mine_told.nodes.empty()) return;
+  if (peer->contact.told.nodes.empty()) return;
   peer->contact.acknowledged = now;
   peer->contact.next_try = std::min(peer->contact.next_try, end_of_patience(peer->contact));
   parts_.peers.schedule(*peer, peer->contact.next_try);

@@ -18,6 +18,8 @@ class Rendezvous {
   // Starts a handshake unless one is under way. `from_silence`: a session stands, but the peer does
   // not answer on it; else a session that works is never given up.
   void contact(Peer& peer, TimePoint now, bool from_silence = false);
+  // Time jumped: to the other the session may be over, whatever of it still comes in here.
+  void contact_after_jump(Peer& peer, TimePoint now);
   // The private trigger stands, or moved: a try that waited for it goes out.
   void trigger_changed(Peer& peer, TimePoint now);
   // Where a first message may have left that names a trigger which is no more: with a new one.
@@ -65,6 +67,7 @@ class Rendezvous {
   std::function<void(Peer&, const wire::Redirect&, TimePoint)> redirected;
 
  private:
+  void begin(Peer& peer, Contact contact, TimePoint now);
   void attempt(Peer& peer, TimePoint now);
   // Writes a first message, new or once more; 0 when it cannot be.
   std::size_t write_first(Peer& peer, MutBytes out, TimePoint now);
