@@ -3,6 +3,7 @@
 #include "gateways/gateway.hh"
 #include "gateways/host_part.hh"
 #include "proxy/daemon/program.hh"
+#include "proxy/daemon/virtual_networks.hh"
 #include "proxy/platform/forwarding.hh"
 
 namespace i3 {
@@ -33,7 +34,7 @@ void add_request(const std::string& config, PlatformRequest& request) {
     request.inspect = InspectRequest{settings.middlebox->tun, settings.middlebox->inline_,
                                      settings.middlebox->program, settings.middlebox->plugins};
   if (settings.i3_to_ip)
-    request.nat = NatRequest{[config] { return named_addresses(config); },
+    request.nat = NatRequest{[config] { return named_addresses(config); }, networks_of_others,
                              forwarding_record(request.control_socket, kForwarding)};
   if (!settings.ip_to_i3) return;
   const IpToI3Settings& from = *settings.ip_to_i3;

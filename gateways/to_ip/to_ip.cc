@@ -413,10 +413,14 @@ bool ToIp::is_own(const IpAddress& address) {
   if (worker_.host().owns(address)) return true;
   if (own_.empty() || now > own_read_ + kOwnAddressesFor) {
     own_.clear();
-    for (const HostAddress& own : Netlink().addresses()) own_.push_back(own.address);
+    Netlink netlink;
+    for (const HostAddress& own : netlink.addresses()) own_.push_back(own.address);
+    tunnels_ = networks_of_others(netlink.routes(), worker_.inherited().tun_index);
     own_read_ = now;
   }
-  return std::find(own_.begin(), own_.end(), address) != own_.end();
+  const auto holds = [&](const IpPrefix& network) { return network.contains(address); };
+  return std::find(own_.begin(), own_.end(), address) != own_.end() ||
+         std::any_of(tunnels_.begin(), tunnels_.end(), holds);
 }
 
 void ToIp::log(InnerName& name, TimePoint now) {

@@ -87,6 +87,7 @@ class ToIp final : public GatewayKind {
   std::unordered_map<IpAddress, NatName> changes_;  // to be sent to the parent
   bool sending_ = false, one_by_one_ = false, retained_ = false;
   std::vector<IpAddress> own_;
+  std::vector<IpPrefix> tunnels_;  // of other daemons here
   TimePoint own_read_{};
   TimePoint next_sweep_ = kNever, next_request_{};
   ToIpCounters counters_;

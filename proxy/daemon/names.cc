@@ -235,7 +235,7 @@ std::vector<std::string> Names::reverse_zones() const {
       zone += std::to_string(base >> (24 - 8 * octet) & 255) + '.';
     zones.push_back(zone + "in-addr.arpa");
   }
-  const std::string digits = hex(Bytes(virtual_ipv6_prefix().address.bytes).first(6));
+  const std::string digits = hex(Bytes(host_.pool().ipv6().address.bytes).first(6));
   std::string zone;
   for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) zone += {*digit, '.'};
   zones.push_back(zone + "ip6.arpa");

@@ -9,16 +9,6 @@
 namespace i3 {
 namespace {
 
-// Tried in this order where the settings do not choose: the shared address space, then parts of
-// private and benchmarking space that home routers do not use.
-const std::vector<IpPrefix>& pools() {
-  static const std::vector<IpPrefix> all{{IpAddress::v4(0x64400000), 10},   // 100.64.0.0/10
-                                         {IpAddress::v4(0xc6120000), 15},   // 198.18.0.0/15
-                                         {IpAddress::v4(0x0ab30000), 16},   // 10.179.0.0/16
-                                         {IpAddress::v4(0xac1b0000), 16}};  // 172.27.0.0/16
-  return all;
-}
-
 std::vector<FileAccess> files_of(const ProxySettings& settings, const std::string& config) {
   std::vector<FileAccess> files{{config, true, true}};
   for (const AddressBook& book : settings.books.books())
@@ -52,22 +42,26 @@ std::string refuse(const SettingsReader& read, const ProxySettings& before, cons
 
 }  // namespace
 
-IpPrefix choose_pool(const ProxySettings& settings) {
+VirtualNetworks choose_networks(const ProxySettings& settings) {
   const IpPrefix& wanted = settings.virtual_addresses.ipv4;
-  if (!settings.virtual_addresses.chosen) return first_free_pool(pools(), settings.tun.name);
-  const auto conflicts = pool_conflicts(wanted, settings.tun.name);
+  const std::string& own = settings.tun.name;
+  const IpPrefix ipv6 = first_free_pool(prefixes_of_ipv6(), own);
+  if (!settings.virtual_addresses.chosen) return {first_free_pool(pools_of_ipv4(), own), ipv6};
+  const auto conflicts = pool_conflicts(wanted, own);
   if (!conflicts.empty())
     throw PlatformError("the pool " + wanted.text() + " collides with " + conflicts.front() +
                         ": choose another one in <virtual-addresses ipv4=\"...\"/>");
-  return wanted;
+  return {wanted, ipv6};
 }
 
 PlatformRequest parent_request(const ProxySettings& settings, const std::string& config,
-                               const IpPrefix& pool, const std::array<std::uint8_t, 32>& seed,
+                               const VirtualNetworks& networks,
+                               const std::array<std::uint8_t, 32>& seed,
                                const SettingsReader& read) {
   const Identity identity(seed);
   SystemRandom random;
-  AddressPool addresses({pool, {}, 16, 4}, random);
+  const IpPrefix& pool = networks.ipv4;
+  AddressPool addresses({pool, networks.ipv6, {}, 16, 4}, random);
   const AddressPool::Entry* own = addresses.add_own(public_id(identity.key()));
   if (own == nullptr) throw PlatformError("the pool " + pool.text() + " has no free address");
   PlatformRequest request;
@@ -76,7 +70,7 @@ PlatformRequest parent_request(const ProxySettings& settings, const std::string&
   request.tun->virtio_header = true;
   if (settings.tun.mtu) request.tun->mtu = static_cast<std::uint16_t>(*settings.tun.mtu);
   request.tun->ipv4 = TunAddress{own->ipv4.address(), pool.length};
-  request.tun->ipv6 = TunAddress{own->ipv6.address(), virtual_ipv6_prefix().length};
+  request.tun->ipv6 = TunAddress{own->ipv6.address(), networks.ipv6.length};
   request.tun->host_addresses = {addresses.stub4().address(), addresses.stub6().address()};
   request.udp_listen = {settings.overlay.listen};
   if (settings.overlay.own_node) request.udp_listen.push_back({IpAddress{}, kNodePort});

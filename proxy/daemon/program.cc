@@ -17,7 +17,7 @@ namespace {
 struct Options {
   std::string config;
   std::string level = "info";
-  std::string pool;
+  std::string pool, pool6;
   int worker = -1;
   bool check = false, cleanup = false, config_given = false;
 };
@@ -32,9 +32,10 @@ ProxySettings load(const Program& program, const std::string& config) {
 
 int run_worker(const Program& program, const Options& options, Log& log) {
   std::string why;
-  auto pool = IpPrefix::parse(options.pool, why);
-  if (!pool) throw PlatformError(why);
-  Worker worker(options.worker, options.config, *pool, log,
+  const auto pool = IpPrefix::parse(options.pool, why);
+  const auto pool6 = IpPrefix::parse(options.pool6, why);
+  if (!pool || !pool6) throw PlatformError(why);
+  Worker worker(options.worker, options.config, {*pool, *pool6}, log,
                 program.make_extension ? program.make_extension() : nullptr);
   worker.run();
   return 0;
@@ -48,13 +49,14 @@ int run_parent(const Program& program, const Options& options, Log& log) {
   const ProxySettings settings = load(program, options.config);
   SystemRandom random;
   const auto identity = load_or_create_key(settings.identity_file, random);
-  const IpPrefix pool = choose_pool(settings);
+  const VirtualNetworks networks = choose_networks(settings);
   PlatformRequest request =
-      parent_request(settings, options.config, pool, identity->seed(), program.read_settings);
+      parent_request(settings, options.config, networks, identity->seed(), program.read_settings);
   request.program = program.name;
   if (program.add_request) program.add_request(options.config, request);
-  std::vector<std::string> arguments{program.name,  "--config", options.config, "--log-level",
-                                     options.level, "--pool",   pool.text()};
+  std::vector<std::string> arguments{program.name,         "--config",    options.config,
+                                     "--log-level",        options.level, "--pool",
+                                     networks.ipv4.text(), "--pool6",     networks.ipv6.text()};
   Parent parent(std::move(request), std::move(arguments), log);
   return parent.run();
 }
@@ -90,6 +92,7 @@ int run_program(const Program& program, int argc, char** argv) {
       ->check(CLI::IsMember({"error", "warning", "info", "debug"}));
   app.add_option("--worker", options.worker)->group("");
   app.add_option("--pool", options.pool)->group("");
+  app.add_option("--pool6", options.pool6)->group("");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -14,12 +14,12 @@ constexpr auto kStopPatience = std::chrono::milliseconds(1200);
 
 }  // namespace
 
-Worker::Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log,
+Worker::Worker(int fd, const std::string& config, const VirtualNetworks& networks, Log& log,
                std::unique_ptr<WorkerExtension> extension)
     : log_(log),
       extension_(std::move(extension)),
       config_(config),
-      pool_(pool),
+      networks_(networks),
       started_(clock_.now()),
       inherited_(receive_inherited(fd)),
       broker_(std::make_unique<Broker>(UniqueFd(fd))),

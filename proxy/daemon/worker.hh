@@ -20,6 +20,7 @@
 #include "proxy/daemon/state_file.hh"
 #include "proxy/daemon/transports.hh"
 #include "proxy/daemon/tun_io.hh"
+#include "proxy/daemon/virtual_networks.hh"
 #include "proxy/daemon/visit_sockets.hh"
 #include "proxy/daemon/worker_extension.hh"
 #include "proxy/daemon/worker_groups.hh"
@@ -38,10 +39,10 @@ struct DnsState {
 
 class Worker final : public HostIo {
  public:
-  // `fd` is the descriptor from the parent, `pool` the one that it chose. Throws what a wrong
+  // `fd` is the descriptor from the parent, `networks` those that it chose. Throws what a wrong
   // configuration or a broken parent throws.
   // `extension`: what the daemon does beside a proxy's work; may be null.
-  Worker(int fd, const std::string& config, const IpPrefix& pool, Log& log,
+  Worker(int fd, const std::string& config, const VirtualNetworks& networks, Log& log,
          std::unique_ptr<WorkerExtension> extension = nullptr);
   ~Worker() override;
 
@@ -129,7 +130,7 @@ class Worker final : public HostIo {
   BurstClock clock_;  // held from a batch's first packet to the end of its turn
   SystemRandom random_;
   std::string config_;
-  IpPrefix pool_;
+  VirtualNetworks networks_;
   TimePoint started_;
   Inherited inherited_;
   std::unique_ptr<Broker> broker_;

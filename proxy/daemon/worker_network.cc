@@ -86,15 +86,17 @@ std::vector<IpPrefix> Worker::other_networks() const {
   std::vector<IpPrefix> networks;
   for (const HostRoute& route : Netlink().routes())
     if (route.link != inherited_.tun_index && route.destination.length >= 8 &&
-        !route.destination.overlaps(pool_))
+        !route.destination.overlaps(networks_.ipv4))
       networks.push_back(route.destination);
   return networks;
 }
 
-// The addresses that peers and nodes may see of us: those of every interface but ours and loopback.
+// The addresses that peers and nodes may see of us: those of every interface but ours, those of
+// other daemons such as this one, and loopback.
 void Worker::read_underlay() {
   Netlink netlink;
-  std::unordered_set<unsigned> skipped{inherited_.tun_index};
+  std::unordered_set<unsigned> skipped = other_tunnels(netlink.routes(), inherited_.tun_index);
+  skipped.insert(inherited_.tun_index);
   for (const HostLink& link : netlink.links())
     if (link.loopback || !link.up) skipped.insert(link.index);
   candidates_.clear();

@@ -96,7 +96,8 @@ HostSettings Worker::host_settings(std::string_view state) {
   host.options.mtu = inherited_.mtu;
   host.options.suffix = settings_.dns.suffix;
   host.options.idle = settings_.state.idle;
-  host.pool.ipv4 = pool_;
+  host.pool.ipv4 = networks_.ipv4;
+  host.pool.ipv6 = networks_.ipv6;
   host.pool.avoid = other_networks();
   host.sessions.aes_preferred = aes_is_faster();
   host.client.entries = entry_nodes();

@@ -506,7 +506,7 @@ std::optional<std::string> Host::name_at(const IpAddress& address) const {
 }
 
 bool Host::owns(const IpAddress& address) const {
-  return pool_.ipv4().contains(address) || virtual_ipv6_prefix().contains(address) ||
+  return pool_.ipv4().contains(address) || pool_.ipv6().contains(address) ||
          peers_.find(address) != nullptr;
 }
 

@@ -7,9 +7,7 @@ bool HostParts::may_send_to(const Endpoint& endpoint) const {
   if (!endpoint.valid() || address.multicast() || address.loopback() || address.link_local() ||
       address == IpAddress::v4(0xffffffff))
     return false;
-  // Asked for every packet through a node, and the prefix is a hash.
-  static const IpPrefix virtual_ipv6 = virtual_ipv6_prefix();
-  if (pool.ipv4().contains(address) || virtual_ipv6.contains(address) ||
+  if (pool.ipv4().contains(address) || pool.ipv6().contains(address) ||
       peers.find(address) != nullptr)
     return false;
   return address.is_v4() ? options.have_v4 : options.have_v6;

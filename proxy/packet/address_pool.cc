@@ -30,41 +30,39 @@ VirtualIp in_pool(const IpPrefix& pool, const Digest& digest) {
   return VirtualIp(IpAddress::v4(pool.address.to_v4() | (bits & host_mask(pool))));
 }
 
-IpAddress v6_below_prefix(Bytes low80) {
-  static const IpAddress prefix = virtual_ipv6_prefix().address;
-  IpAddress address = prefix;
+IpAddress v6_below(const IpPrefix& prefix, Bytes low80) {
+  IpAddress address = prefix.address;
   std::copy_n(low80.data(), 10, address.bytes.data() + kV6PrefixBits / 8);
   return address;
 }
 
-IpAddress v6_host(std::uint8_t host) {
+IpAddress v6_host(const IpPrefix& prefix, std::uint8_t host) {
   std::array<std::uint8_t, 10> low{};
   low[9] = host;
-  return v6_below_prefix(low);
+  return v6_below(prefix, low);
 }
 
-bool in_virtual_ipv6(const IpAddress& address) {
-  static const IpPrefix prefix = virtual_ipv6_prefix();
-  return std::equal(address.bytes.begin(), address.bytes.begin() + kV6PrefixBits / 8,
-                    prefix.address.bytes.begin());
-}
-
-}  // namespace
-
-IpPrefix virtual_ipv6_prefix() {
-  const Digest digest = blake2b<16>("i3 virtual ipv6 prefix", {});
+IpPrefix prefix_of(Bytes number) {
+  const Digest digest = blake2b<16>("i3 virtual ipv6 prefix", {number});
   IpAddress address;
   address.bytes[0] = 0xfd;
   std::copy_n(digest.data(), 5, address.bytes.data() + 1);
   return {address, kV6PrefixBits};
 }
 
+}  // namespace
+
+IpPrefix virtual_ipv6_prefix(std::uint8_t number) {
+  static const IpPrefix first = prefix_of({});
+  return number == 0 ? first : prefix_of(Bytes(&number, 1));
+}
+
 VirtualIp preferred_ipv4(const IpPrefix& pool, const Id& id, std::uint32_t attempt) {
   return in_pool(pool, hash_id("i3 virtual ipv4", id, attempt));
 }
 
-VirtualIp preferred_ipv6(const Id& id, std::uint32_t attempt) {
-  return VirtualIp(v6_below_prefix(hash_id("i3 virtual ipv6", id, attempt)));
+VirtualIp preferred_ipv6(const Id& id, std::uint32_t attempt, const IpPrefix& prefix) {
+  return VirtualIp(v6_below(prefix, hash_id("i3 virtual ipv6", id, attempt)));
 }
 
 std::string AddressPool::check(const IpPrefix& ipv4) {
@@ -104,7 +102,12 @@ VirtualIp AddressPool::stub4() const {
   return VirtualIp(IpAddress::v4(settings_.ipv4.address.to_v4() + kStubHost));
 }
 VirtualIp AddressPool::stub6() const {
-  return VirtualIp(v6_host(kStubHost));
+  return VirtualIp(v6_host(settings_.ipv6, kStubHost));
+}
+
+bool AddressPool::in_ipv6(const IpAddress& address) const {
+  return std::equal(address.bytes.begin(), address.bytes.begin() + kV6PrefixBits / 8,
+                    settings_.ipv6.address.bytes.begin());
 }
 
 bool AddressPool::avoided(const IpAddress& address) const {
@@ -125,7 +128,7 @@ bool AddressPool::free4(std::uint32_t address) const {
 }
 
 bool AddressPool::free6(const IpAddress& address) const {
-  return address != v6_host(0) && address != v6_host(kStubHost) &&
+  return address != v6_host(settings_.ipv6, 0) && address != v6_host(settings_.ipv6, kStubHost) &&
          by_ipv6_.find(key6(address)) == kNoSlot && !avoided(address);
 }
 
@@ -176,7 +179,7 @@ std::optional<VirtualIp> AddressPool::choose4(const Id& id, Standing standing,
 
 std::optional<VirtualIp> AddressPool::choose6(const Id& id) const {
   for (std::uint32_t attempt = 0; attempt < kAttempts; ++attempt) {
-    const VirtualIp choice = preferred_ipv6(id, attempt);
+    const VirtualIp choice = preferred_ipv6(id, attempt, settings_.ipv6);
     if (free6(choice.address())) return choice;
   }
   return std::nullopt;
@@ -216,7 +219,7 @@ std::size_t AddressPool::restore(std::span<const Record> records) {
     if (record.standing == Standing::own || find(record.id) || !room_for(record.standing)) continue;
     if (!may_hold4(record.id, record.ipv4.address(), record.standing)) continue;
     const IpAddress& ipv6 = record.ipv6.address();
-    if (!in_virtual_ipv6(ipv6) || !free6(ipv6)) continue;
+    if (!in_ipv6(ipv6) || !free6(ipv6)) continue;
     add(record.id, record.standing, record.ipv4, record.ipv6);
     ++taken;
   }
@@ -263,7 +266,7 @@ bool AddressPool::release(const Id& id) {
 
 AddressPool::Slot AddressPool::slot_of(const IpAddress& destination) const {
   if (destination.is_v4()) return by_ipv4_.find({destination.to_v4()});
-  return in_virtual_ipv6(destination) ? by_ipv6_.find(key6(destination)) : kNoSlot;
+  return in_ipv6(destination) ? by_ipv6_.find(key6(destination)) : kNoSlot;
 }
 AddressPool::Slot AddressPool::slot_of(const VirtualIp& address) const {
   return slot_of(address.address());

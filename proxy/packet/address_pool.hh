@@ -10,10 +10,12 @@
 
 namespace i3 {
 
-// All virtual IPv6 addresses share this /48: 0xfd and the first 40 bits of
-// BLAKE2b-128("i3 virtual ipv6 prefix") (fd00::/8 with a fixed 40-bit global ID, RFC 4193 3.1); 80
-// bits of hash of the ID follow.
-IpPrefix virtual_ipv6_prefix();
+// All virtual IPv6 addresses of a host share a /48: 0xfd and the first 40 bits of
+// BLAKE2b-128("i3 virtual ipv6 prefix"[, number]) (fd00::/8 with a fixed 40-bit global ID, RFC 4193
+// 3.1); 80 bits of hash of the ID follow. The number, 8 bits, is hashed only when it is not 0: the
+// others are for further daemons of one machine.
+IpPrefix virtual_ipv6_prefix(std::uint8_t number = 0);
+inline constexpr std::uint8_t kVirtualIpv6Prefixes = 4;
 
 // The addresses that an ID prefers: those its host announces. `attempt` counts the places that
 // were taken: 0 is the first choice. IPv4: pool base + the low (32 - length) bits of the
@@ -21,7 +23,8 @@ IpPrefix virtual_ipv6_prefix();
 // bits of BLAKE2b-128("i3 virtual ipv6", id[, attempt]). `attempt`, 32 bits, is hashed only when
 // it is not 0.
 VirtualIp preferred_ipv4(const IpPrefix& pool, const Id& id, std::uint32_t attempt = 0);
-VirtualIp preferred_ipv6(const Id& id, std::uint32_t attempt = 0);
+VirtualIp preferred_ipv6(const Id& id, std::uint32_t attempt = 0,
+                         const IpPrefix& prefix = virtual_ipv6_prefix());
 
 // How an ID came to this host.
 enum class Standing : std::uint8_t {
@@ -57,6 +60,7 @@ class AddressPool {
 
   struct Settings {
     IpPrefix ipv4{IpAddress::v4(0x64400000), 10};  // 100.64.0.0/10
+    IpPrefix ipv6 = virtual_ipv6_prefix();         // one of those
     std::vector<IpPrefix> avoid;                   // local addresses and routes: never handed out
     std::size_t max_entries = 65536;
     std::size_t max_strangers = 8192;
@@ -85,6 +89,7 @@ class AddressPool {
   AddressPool(Settings settings, Random& random);
 
   const IpPrefix& ipv4() const { return settings_.ipv4; }
+  const IpPrefix& ipv6() const { return settings_.ipv6; }
   // The DNS stub's own addresses, pool base + 53 and prefix::35. Reserved, as are the first and
   // the last address of the IPv4 pool and the first of the IPv6 prefix.
   VirtualIp stub4() const;
@@ -141,6 +146,7 @@ class AddressPool {
   };
   static V6Key key6(const IpAddress& address);
 
+  bool in_ipv6(const IpAddress& address) const;
   bool avoided(const IpAddress& address) const;
   bool reserved4(std::uint32_t address) const;
   bool free4(std::uint32_t address) const;

@@ -86,7 +86,8 @@ struct Parent::Impl {
   // parent_requests.cc
   void on_channel();
   void refresh_files();
-  std::string why_not_real(const IpAddress& real, const std::vector<HostAddress>& own_ones);
+  std::string why_not_real(const IpAddress& real, const std::vector<HostAddress>& own_ones,
+                           const std::vector<IpPrefix>& tunnels);
 
  private:
   struct Answer {

@@ -249,11 +249,14 @@ Parent::Impl::Answer Parent::Impl::update_nameservers(const BrokerRequest& asked
 // next to it without an address of its own, clouds' metadata, groups; and our own addresses, round
 // which packets would go in a circle, not even then.
 std::string Parent::Impl::why_not_real(const IpAddress& real,
-                                       const std::vector<HostAddress>& own_ones) {
+                                       const std::vector<HostAddress>& own_ones,
+                                       const std::vector<IpPrefix>& tunnels) {
   const auto virtual_one = [&](const std::optional<TunAddress>& own) {
     return own && own->network().is_v4() == real.is_v4() && own->network().contains(real);
   };
-  if (real.unspecified() || real.multicast() || virtual_one(request.tun->ipv4) ||
+  const auto holds = [&](const IpPrefix& network) { return network.contains(real); };
+  if (real.unspecified() || real.multicast() ||
+      std::any_of(tunnels.begin(), tunnels.end(), holds) || virtual_one(request.tun->ipv4) ||
       virtual_one(request.tun->ipv6))
     return real.text() + " leads nowhere";
   if (std::find(nat_named.begin(), nat_named.end(), real) != nat_named.end()) return {};
@@ -272,12 +275,14 @@ Parent::Impl::Answer Parent::Impl::change_nat(const BrokerRequest& asked) {
   if (asked.kind == RequestKind::nat_opens)
     return nat->define(asked.opens) ? fine() : refused("too many sets of ports");
   const std::vector<HostAddress> own_ones = netlink.addresses();
+  const std::vector<IpPrefix> tunnels = request.nat->tunnels(netlink.routes(), held.tun_index);
   for (const NatName& name : asked.nat_names) {
     const auto& own = name.inner.is_v4() ? request.tun->ipv4 : request.tun->ipv6;
     if (!own || !own->network().contains(name.inner) || name.inner == own->address)
       return refused(name.inner.text() + " is no virtual address to give");
     if (!name.real) continue;
-    if (std::string why = why_not_real(*name.real, own_ones); !why.empty()) return refused(why);
+    if (std::string why = why_not_real(*name.real, own_ones, tunnels); !why.empty())
+      return refused(why);
   }
   std::string why = nat->set(asked.nat_names, netlink);
   return why.empty() ? fine() : failed(why);

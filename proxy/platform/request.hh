@@ -11,6 +11,7 @@
 
 #include "overlay/base/endpoint.hh"
 #include "overlay/base/xml/values.hh"
+#include "proxy/platform/netlink.hh"
 #include "proxy/platform/waypoint_names.hh"
 
 namespace i3 {
@@ -57,6 +58,8 @@ struct NatRequest {
   // Single addresses that the settings name: the worker may lead to those even where they are this
   // host's own, loopback or link-local. Called again on a reload.
   std::function<std::vector<IpAddress>()> named;
+  // Networks that lead into tunnels of other daemons here: never given, as our own.
+  std::function<std::vector<IpPrefix>(const std::vector<HostRoute>&, unsigned own_link)> tunnels;
   std::string forwarding_record;  // a file that remembers what forwarding was, for --cleanup
 };
 

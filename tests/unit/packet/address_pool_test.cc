@@ -84,6 +84,28 @@ TEST_CASE("a host's own and its peers' addresses are their preferred ones, on ev
   CHECK(there.find(b)->ipv4 == here.find(b)->ipv4);
 }
 
+TEST_CASE("a pool with another IPv6 prefix knows its own addresses alone, and those are as fixed") {
+  SeededRandom random(1);
+  AddressPool::Settings settings;
+  settings.ipv6 = virtual_ipv6_prefix(1);
+  CHECK(settings.ipv6 != virtual_ipv6_prefix());
+  AddressPool other(settings, random);
+  AddressPool usual = make(kDefault, {}, 2);
+  const Id id = id_of(1);
+  const VirtualIp here = other.assign(id, Standing::known)->ipv6;
+  const VirtualIp there = usual.assign(id, Standing::known)->ipv6;
+  CHECK(settings.ipv6.contains(here.address()));
+  CHECK(settings.ipv6.contains(other.stub6().address()));
+  CHECK(std::equal(here.address().bytes.begin() + 6, here.address().bytes.end(),
+                   there.address().bytes.begin() + 6));
+  CHECK(other.slot_of(here) != AddressPool::kNoSlot);
+  CHECK(other.slot_of(there) == AddressPool::kNoSlot);
+  // What an earlier run had under the other prefix is left out.
+  const AddressPool::Record record{id_of(2), preferred_ipv4(kDefault, id_of(2)),
+                                   preferred_ipv6(id_of(2)), Standing::known};
+  CHECK(other.restore(std::span(&record, 1)) == 0);
+}
+
 TEST_CASE("network, broadcast, stub and avoided addresses are never handed out") {
   std::string error;
   const std::vector<IpPrefix> avoid{*IpPrefix::parse("10.99.7.128/25", error),
