@@ -2,8 +2,11 @@
 # clang-tidy on the folders that read what the network sends. Usage: check-tidy.sh BUILD-FOLDER [FILE...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=$1
+build=$1/tidy
 shift
+# How each file is compiled by itself.
+mkdir -p "$build"
+cmake --preset release -B "$build" -DI3_TOGETHER=OFF > "$build/configure.log" 2>&1 || { cat "$build/configure.log"; exit 1; }
 if [ $# -eq 0 ]; then
   mapfile -t files < <(git ls-files 'overlay/wire/*.cc' 'overlay/session/*.cc' 'dnsintercept/dns_message.cc' 'proxy/packet/*.cc')
   set -- "${files[@]}"

@@ -423,7 +423,7 @@ start_proxy() {
   for host in "$@"; do spawn "proxy-$host" "$host" "$I3_BIN/i3-proxy" --config "$WORK/$host/proxy.xml"; done
   for host in "$@"; do
     wait_for 15 "i3-proxy on $host to be ready" is_ready_or_dead "$host"
-    is_ready "$host" || fail "i3-proxy on $host ended at its start"
+    runs "proxy-$host" || fail "i3-proxy on $host ended at its start"
   done
 }
 is_ready_or_dead() { is_ready "$1" || ! runs "proxy-$1"; }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <set>
 
+#include "overlay/wire/ring_messages.hh"
 #include "proxy/packet/address_pool.hh"
 #include "tests/sim/hosts/sim_visitor.hh"
 
@@ -252,6 +253,26 @@ bool only_of_insertions(const Seen& seen, const std::string& value) {
   });
 }
 
+// What one node gives another to show that it hears it: it lasts for minutes, whichever visit makes
+// them look something up.
+Values proofs_of_nodes(const Seen& seen) {
+  Values proofs;
+  const auto add = [&](std::uint64_t proof) {
+    std::array<std::uint8_t, 8> bytes;
+    Writer(bytes).u64(proof);
+    proofs.insert(std::string(as_text(bytes)));
+  };
+  for (const Datagram& one : seen.datagrams) {
+    const auto message = wire::RingMessage::parse(one.bytes);
+    if (!message) continue;
+    if (message->kind == wire::RingKind::pong)
+      if (const auto pong = wire::PongBody::parse(message->body)) add(pong->proof);
+    if (message->kind == wire::RingKind::find)
+      if (const auto find = wire::FindBody::parse(message->body)) add(find->proof);
+  }
+  return proofs;
+}
+
 }  // namespace
 
 TEST_CASE("an anonymous visit works both ways and shows the visited host a stranger") {
@@ -312,7 +333,7 @@ TEST_CASE(
 
   // Whatever both visits of one host have in common, visits of others have too: the visited host's
   // own values, the nodes' names, constants of the protocol.
-  Values linking = linking_values(first, second, of_b, of_c);
+  Values linking = without(linking_values(first, second, of_b, of_c), proofs_of_nodes(first));
   std::erase_if(linking, [&](const std::string& value) {
     return only_of_insertions(first, value) || only_of_insertions(second, value);
   });
