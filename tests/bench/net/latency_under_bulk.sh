@@ -18,7 +18,7 @@ wait_for 10 "the node" ctl_node n1 ring
 spawn iperf q iperf3 -s
 
 # percentile SHARE: of the numbers on standard input.
-percentile() { sort -g | awk -v share="$1" '{ v[NR] = $1 } END { i = int(NR * share) + 1; print v[i > NR ? NR : i] }'; }
+percentile() { sort -g | awk -v share="$1" '{ v[NR] = $1 } END { i = int(NR * share) + 1; if (i > NR) i = NR; print v[i] }'; }
 # pings NAME ADDRESS: appends to the arrays half and most, in microseconds.
 pings() {
   local times
@@ -26,6 +26,7 @@ pings() {
   [ "$(wc -l <<< "$times")" -ge $((count * 9 / 10)) ] || fail "of $count pings to $1 too few came back"
   half+=("$(percentile 0.5 <<< "$times")")
   most+=("$(percentile 0.99 <<< "$times")")
+  [ -n "${half[-1]}" ] && [ -n "${most[-1]}" ] || fail "no percentile of $count pings to $1"
 }
 report() {
   figure "latency.$1_us" us null lower '{}' "${half[@]}"
