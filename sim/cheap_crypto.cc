@@ -33,6 +33,7 @@ struct Mixer {
     b = fold(b ^ high, low ^ 0xa0761d6478bd642full) ^ mixed;
   }
   void add(const std::uint8_t* bytes, std::uint64_t count) {
+    if (count == 0) return;
     std::uint64_t used = length % 16;
     length += count;
     if (used != 0) {

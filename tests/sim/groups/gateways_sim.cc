@@ -23,7 +23,7 @@ struct World {
     small.join(*gateways[i], {digit}, 8);
   }
   // The client, anew, with what it wrote down before.
-  void use(const std::string& state) {
+  void use(const std::string state) {  // a copy: it may be of the client that ends here
     client.reset();
     client = small.host(1, [&](HostPlan& plan) { plan.state = state; });
     client->groups().names().set_names({{"corp", {small.group->key(), {0xa0}, 8}}});
