@@ -175,6 +175,8 @@ void Middlebox::add_metrics(MetricsText& text) {
       .sample("what", "no_judge", judged.no_judge)
       .sample("what", "no_room", judged.no_room)
       .sample("what", "malformed", counters_.malformed);
+  text.counter("middlebox_names_total", "Names behind gateways, as conversations use them.")
+      .sample("what", "no_room", worker_.host().leg_names().no_room());
   text.counter("middlebox_verdicts_total", "Verdicts of plug-ins that did not count.")
       .sample("what", "too_late", judged.too_late)
       .sample("what", "not_asked", judged.not_asked);

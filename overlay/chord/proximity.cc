@@ -130,8 +130,8 @@ void Chord::hear_of(const std::vector<wire::NodeContact>& contacts, TimePoint no
   }
 }
 
-// How far it is can be guessed: never less than the difference of both ways, never more than their
-// sum.
+// How far it is lies between the difference of both ways and their sum; the longer one of the two
+// is expected.
 void Chord::hear_of_fingers(const RingPeer& from, const wire::StateBody& state, TimePoint now) {
   if (phase_ != Phase::member) return;
   const Duration way = peers_.rtt(from.id);

@@ -149,8 +149,8 @@ class Sessions {
   bool seal(PeerHandle peer, MutBytes buffer, TimePoint now);
 
   // Start fetching what receive() of a transport message, or seal(), will read. Each step reads
-  // what the one before it fetched: a driver goes over several messages with kFirst, with kSecond,
-  // with kThird, and then handles them. Without it all is the same, but slower with many sessions.
+  // what the one before it fetched: a driver goes over several messages with each of kFetches in
+  // turn, and then handles them. Without it all is the same, but slower with many sessions.
   enum class Fetch : std::uint8_t { first, second, third };
   static constexpr std::array kFetches{Fetch::first, Fetch::second, Fetch::third};
   void prefetch(Bytes transport_message, Fetch step) const;

@@ -77,6 +77,7 @@ void of_groups(MetricsText& text, Worker& worker) {
           {"names_asked_again", behind.asked_again},
           {"names_failed", behind.failed},
           {"park_full", names.park_full + behind.park_full},
+          {"park_lost", names.park_lost + behind.park_lost},
           {"no_room", names.no_room + behind.no_room},
           {"no_flow", names.no_flow},
           {"withheld", names.withheld},

@@ -111,6 +111,7 @@ GatewayAnswer AnycastBehind::adopt(const Question& question, const GatewayAnswer
 
 void AnycastBehind::finish(std::uint64_t number, const GatewayAnswer& answer, TimePoint now) {
   const auto found = questions_.find(number);
+  if (found == questions_.end()) return;  // what an answer set going has ended it
   const Question question = std::move(found->second);
   questions_.erase(found);
   numbers_.erase(question.number_there);
@@ -211,6 +212,7 @@ AnycastBehind::Name* AnycastBehind::add(const PublicKey& group, std::string_view
 }
 
 void AnycastBehind::remove(Name& name) {
+  counters_.park_lost += name.parked.size();
   host_.addresses().release(gateway_name_id(name.group, host_.key(), name.name));
   by_name_.erase(keyed_name(name.group, name.name));
   by_slot_.erase(AddressPool::Slot{name.slot});

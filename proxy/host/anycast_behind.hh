@@ -14,6 +14,7 @@ struct AnycastBehindCounters {
   std::uint64_t failed = 0;       // by no member answered
   std::uint64_t no_room = 0;
   std::uint64_t park_full = 0;
+  std::uint64_t park_lost = 0;  // packets that waited for a name that went
 };
 
 // What a member says of a name is kept by GatewayNames, for each member apart; here is what all of

@@ -165,7 +165,11 @@ void AnycastNames::out(Bytes bytes, TimePoint now) {
   const Frame frame = own.frame();
   const auto packet = IpPacket::parse(frame.bytes());
   const Place place = packet ? place_of(packet->destination()) : Place{};
-  if (place.group != nullptr) out(place, *packet, frame, now);
+  if (place.group == nullptr) {
+    ++counters_.park_lost;
+    return;
+  }
+  out(place, *packet, frame, now);
 }
 
 void AnycastNames::out(const Place& place, IpPacket packet, Frame frame, TimePoint now) {

@@ -23,6 +23,7 @@ struct AnycastNameCounters {
   std::uint64_t broken = 0;     // that ended with their member
   std::uint64_t no_member = 0;  // packets whose sender was told that nobody is there
   std::uint64_t park_full = 0;  // packets beyond what waits for a member
+  std::uint64_t park_lost = 0;  // packets that waited for a name that went
   std::uint64_t no_room = 0;    // conversations beyond kMaxFlows
   std::uint64_t no_flow = 0;    // fragments and errors of no conversation
   std::uint64_t malformed = 0;  // no IP packet

@@ -42,15 +42,17 @@ void LegNames::asked(const PublicKey& client, const PublicKey& gateway,
   if (!fresh) return;
   asked_order_.push_back(std::move(key));
   if (asked_order_.size() <= kMaxAsked) return;
-  asked_.erase(asked_order_.front());
+  no_room_ += asked_.erase(asked_order_.front());  // nothing where it was answered
   asked_order_.pop_front();
 }
 
 void LegNames::found(const PublicKey& client, const PublicKey& gateway,
                      const wire::NameFound& found, TimePoint now) {
   const auto question = asked_.find(question_key(client, gateway, found.nonce));
-  if (question == asked_.end() || (!found.ipv4 && !found.ipv6)) return;
-  const std::string text = question->second;
+  if (question == asked_.end()) return;
+  const std::string text = std::move(question->second);
+  asked_.erase(question);
+  if (!found.ipv4 && !found.ipv6) return;
   Name* name = nullptr;
   if (const auto conversation = conversations_.find({client, gateway});
       conversation != conversations_.end())
@@ -58,7 +60,10 @@ void LegNames::found(const PublicKey& client, const PublicKey& gateway,
         known != conversation->second.by_name.end())
       name = known->second;
   if (name == nullptr) name = add(client, gateway, text, found.ipv4);
-  if (name == nullptr) return;
+  if (name == nullptr) {
+    ++no_room_;
+    return;
+  }
   bind(conversations_.at({client, gateway}), *name, found);
   touch(*name, now);
 }

@@ -54,6 +54,8 @@ class LegNames {
   void forget(const PublicKey& client, const PublicKey& gateway);
   void sweep(TimePoint now, Duration idle);
   std::size_t size() const { return by_slot_.size(); }
+  // Names that got no address here, and questions forgotten before their answer.
+  std::uint64_t no_room() const { return no_room_; }
 
  private:
   using Ends = std::pair<PublicKey, PublicKey>;  // client, gateway
@@ -73,6 +75,7 @@ class LegNames {
   std::map<Ends, Conversation> conversations_;          // with a name each
   std::unordered_map<std::string, std::string> asked_;  // ends and nonce, to the name
   std::deque<std::string> asked_order_;
+  std::uint64_t no_room_ = 0;
 };
 
 }  // namespace i3

@@ -68,6 +68,8 @@ std::string Forwarding::set(const std::string& key, const std::string& value, Nf
   return {};
 }
 
+// All that are up: answers come in where questions leave, which is the routes' to say and may
+// change.
 std::string Forwarding::forward4(NftContext& nft, const std::string& table, Netlink& netlink) {
   for (const HostLink& link : netlink.links()) {
     if (link.loopback || !link.up) continue;

@@ -1,5 +1,7 @@
 #include "proxy/platform/nat_table.hh"
 
+#include <algorithm>
+
 #include "proxy/platform/platform_error.hh"
 
 namespace i3 {
@@ -151,7 +153,6 @@ void NatTable::commands_for(std::string& commands, const IpAddress& inner, const
                 "add element " + at + now->chain + " { " + key + " }\n";
 }
 
-// Answers come in where questions leave, which is the routes' to say and may change.
 std::string NatTable::set(const std::vector<NatName>& names, Netlink& netlink) {
   std::string commands;
   std::unordered_map<IpAddress, std::optional<Held>> changed;
@@ -173,7 +174,11 @@ std::string NatTable::set(const std::vector<NatName>& names, Netlink& netlink) {
     if (!same) commands_for(commands, name.inner, &held, before);
     changed[name.inner] = std::move(held);
   }
-  if (names_.size() + changed.size() > kMaximumNatAddresses) return "too many addresses";
+  // One that is replaced has two places until the kernel has taken all.
+  const auto added = std::count_if(changed.begin(), changed.end(),
+                                   [](const auto& one) { return one.second.has_value(); });
+  if (names_.size() + static_cast<std::size_t>(added) > kMaximumNatAddresses)
+    return "too many addresses";
   if (six && !ipv6_) return "this host has no IPv6";
   if (four)
     if (std::string why = forwarding_->forward4(nft_, table_, netlink); !why.empty()) return why;

@@ -168,7 +168,11 @@ std::string WaypointTable::set(const std::vector<WaypointName>& names, Netlink& 
     }
     changed.emplace(place, target);
   }
-  if (held_.size() + changed.size() > kMaximumWaypointsHeld) return "too many waypoints";
+  // One that is replaced has two places until the kernel has taken all.
+  const auto added = std::count_if(changed.begin(), changed.end(),
+                                   [](const auto& one) { return !one.second.empty(); });
+  if (held_.size() + static_cast<std::size_t>(added) > kMaximumWaypointsHeld)
+    return "too many waypoints";
   if (four)
     if (std::string why = forwarding_->forward4(nft_, table_, netlink); !why.empty()) return why;
   if (six)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "overlay/base/endpoint.hh"
+#include "tests/bench/net/dns_question.hh"
 
 namespace {
 
@@ -20,27 +21,6 @@ using Timer = std::chrono::steady_clock;
 
 constexpr std::size_t kUnderWay = 64;
 constexpr auto kPatience = std::chrono::milliseconds(500);
-
-// RFC 1035, 4.1: header, then one question of type A and class IN.
-std::vector<std::uint8_t> question(std::uint16_t id, const std::string& name) {
-  std::vector<std::uint8_t> bytes(512);
-  Writer writer(bytes);
-  writer.u16(id);
-  writer.u16(0x0100);  // recursion desired
-  writer.u16(1);
-  writer.zeros(6);
-  for (std::size_t at = 0; at < name.size();) {
-    const std::size_t dot = std::min(name.find('.', at), name.size());
-    writer.u8(static_cast<std::uint8_t>(dot - at));
-    for (; at < dot; ++at) writer.u8(static_cast<std::uint8_t>(name[at]));
-    ++at;
-  }
-  writer.u8(0);
-  writer.u16(1);
-  writer.u16(1);
-  bytes.resize(writer.written().size());
-  return bytes;
-}
 
 }  // namespace
 
@@ -64,7 +44,7 @@ int main(int argc, char** argv) {
   std::uint16_t id = 0;
   std::size_t answers = 0, with_address = 0;
   const auto ask = [&] {
-    const auto bytes = question(++id, argv[2]);
+    const auto bytes = dns_question(++id, argv[2], 1);
     if (send(fd, bytes.data(), bytes.size(), 0) < 0) std::perror("send");
   };
   for (std::size_t i = 0; i < kUnderWay; ++i) ask();

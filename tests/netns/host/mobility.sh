@@ -89,7 +89,7 @@ slept=()
 for who in b a; do
   during 48 sleeps $who
   after=$(woke_after)
-  within "$who wakes after 40 s of sleep: packets flow again after, ms" 0 8000 "$after"
+  within "$who wakes after 40 s of sleep: packets flow again after, ms" 0 3000 "$after"
   slept+=("$after")
 done
 figure recover.sleep_ms ms 2000 lower '{}' "${slept[@]}"

@@ -5,8 +5,6 @@
 namespace i3::sim {
 namespace {
 
-constexpr std::size_t kSocketHolds = 256;
-
 std::array<std::uint8_t, 32> seed_of(std::uint64_t number) {
   SeededRandom random(0x486f7374 + number);
   return random.array<32>();
@@ -63,9 +61,6 @@ SimHost::SimHost(SimNetwork& network, SimNetwork::Host machine, const Endpoint& 
   groups_ = std::make_unique<Groups>(*host_, network_, random_, log_,
                                      [this](Bytes packet) { to_tun(packet); });
   network_.open(machine_, at_, [this](const Endpoint& from, const Endpoint&, MutBytes message) {
-    if (asleep_ && waiting_.size() < kSocketHolds)
-      waiting_.emplace_back(from, std::vector<std::uint8_t>(message.begin(), message.end()));
-    if (asleep_) return;
     host_->on_datagram(from, message);
     arm();
   });
@@ -88,18 +83,10 @@ void SimHost::arm() {
   timer_ = network_.at(machine_, std::max(next, network_.now()), [this] {
     armed_ = kNever;
     timer_ = 0;
-    if (asleep_) return;
     host_->on_timer();
     groups_->on_timer();
     arm();
   });
-}
-
-void SimHost::wake() {
-  asleep_ = false;
-  host_->woke_up();
-  for (auto& [from, message] : std::exchange(waiting_, {})) host_->on_datagram(from, message);
-  arm();
 }
 
 void SimHost::send(const Endpoint& to, Bytes datagram) {

@@ -48,10 +48,6 @@ class SimHost final : public HostIo {
   void send_udp_from(const IpAddress& from, const PublicKey& to, std::uint16_t from_port,
                      std::uint16_t to_port, const std::string& text);
   void stop();
-  // As a process that is stopped: time goes on, what arrives waits in the socket up to its limit.
-  void sleep() { asleep_ = true; }
-  // A timer that is long due fires first, so time is seen to have jumped; then comes what waited.
-  void wake();
   // After a call of host() that may have set a time.
   void arm();
   // After a call that may have set something going.
@@ -87,8 +83,6 @@ class SimHost final : public HostIo {
   std::unique_ptr<Groups> groups_;
   SimNetwork::Timer timer_ = 0;
   TimePoint armed_ = kNever;
-  bool asleep_ = false;
-  std::vector<std::pair<Endpoint, std::vector<std::uint8_t>>> waiting_;  // while asleep
 };
 
 // The key that SimHost number `number` has.

@@ -85,6 +85,27 @@ TEST_CASE("a conversation with too many names loses its own unused one, and no o
   CHECK(ends.pool.size() == ends.names.size());
 }
 
+TEST_CASE("questions without an answer are bounded, and those that are forgotten are counted") {
+  Ends ends;
+  ends.names.asked(ends.client, ends.gateway, {1, 3, "first.example"});
+  for (std::uint64_t nonce = 2; nonce <= LegNames::kMaxAsked; ++nonce)
+    ends.names.asked(ends.client, ends.gateway, {nonce, 3, "more.example"});
+  CHECK(ends.names.no_room() == 0);
+  ends.names.asked(ends.client, ends.gateway, {0, 3, "one.more.example"});
+  CHECK(ends.names.no_room() == 1);
+  ends.names.found(ends.client, ends.gateway, {1, 0, IpAddress::parse("100.70.0.1"), {}, 60},
+                   ends.now);
+  CHECK(ends.names.size() == 0);
+  // What was answered is not missed, with an address or without.
+  ends.names.found(ends.client, ends.gateway, {2, 0, IpAddress::parse("100.70.0.2"), {}, 60},
+                   ends.now);
+  ends.names.found(ends.client, ends.gateway, {3, 3, {}, {}, 60}, ends.now);
+  ends.names.asked(ends.client, ends.gateway, {10001, 3, "after.example"});
+  ends.names.asked(ends.client, ends.gateway, {10002, 3, "after.example"});
+  CHECK(ends.names.no_room() == 1);
+  CHECK(ends.names.size() == 1);
+}
+
 TEST_CASE("idle names and those of a conversation that ended are gone, and their addresses free") {
   Ends ends;
   ends.tell(ends.client, "idle", "100.70.0.1");
