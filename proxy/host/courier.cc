@@ -57,11 +57,27 @@ void Courier::send_by_node(Peer& peer, SessionKind kind, Frame frame, TimePoint 
     if (endpoint) {
       wrap_labelled(frame, kind, at->label);
       parts_.io.send(*endpoint, frame.bytes());
+      if (peer.ways.second.at) send_again(peer, kind, frame);
       return;
     }
   }
   const Id target = peer.theirs.id == Id{} ? public_id(peer.partner) : peer.theirs.id;
   parts_.client.send_by_id(target, static_cast<std::uint8_t>(kind), frame.bytes(), now);
+}
+
+// Already wrapped: only the label changes.
+void Courier::send_again(Peer& peer, SessionKind kind, const Frame& frame) {
+  SecondWay& second = peer.ways.second;
+  if (kind != SessionKind::transport || second.budget < frame.size() ||
+      *second.at >= peer.theirs.nodes.size())
+    return;
+  const auto& at = peer.theirs.nodes[*second.at];
+  const auto endpoint = reachable(at.node);
+  if (!endpoint || at.label.none()) return;
+  second.budget -= frame.size();
+  Writer writer(frame.bytes().first(wire::kLabelledSize));
+  wire::Labelled::write_front(writer, static_cast<std::uint8_t>(kind), at.label);
+  parts_.io.send(*endpoint, frame.bytes());
 }
 
 void Courier::send(Peer& peer, SessionKind kind, Frame frame, TimePoint now) {

@@ -43,6 +43,9 @@ class Courier {
   // Where to send for that node; nothing for an address that a peer has no business naming.
   std::optional<Endpoint> reachable(const wire::NodeContact& node) const;
 
+  // What just went the way in use, over the second one too.
+  void send_again(Peer& peer, SessionKind kind, const Frame& frame);
+
   HostParts& parts_;
 };
 

@@ -12,9 +12,21 @@ Bytes written(const Message& message, MutBytes storage) {
 }
 
 Duration patience(const NodeWay& way) {
-  if (way.rtt == Duration{}) return kMostWayPatience;
-  return std::clamp<Duration>(way.rtt * 3 / 2 + kWayPatienceExtra, kLeastWayPatience,
+  const Duration trip = way.round_trip.smoothed;
+  if (trip == Duration{}) return kMostWayPatience;
+  return std::clamp<Duration>(trip * 3 / 2 + kWayPatienceExtra, kLeastWayPatience,
                               kMostWayPatience);
+}
+
+Duration doubt(const NodeWay& way) {
+  const RoundTrip& trip = way.round_trip;
+  if (trip.smoothed == Duration{}) return patience(way);
+  return std::min(trip.smoothed + std::max<Duration>(trip.varies * 4, kLeastWayDoubt),
+                  patience(way));
+}
+
+Duration pace(const NodeWay& way) {
+  return std::max<Duration>(kWayCheckEvery, way.round_trip.smoothed / 3);
 }
 
 }  // namespace
@@ -47,42 +59,40 @@ void NodeWays::learn(Peer& peer, const wire::ReturnPath& path, TimePoint now) {
 void NodeWays::prove(Peer& peer, TimePoint now) {
   for (std::size_t i = 0; i < peer.theirs.nodes.size(); ++i) {
     NodeWay& way = peer.ways.ways[i];
-    if (way.proved || way.nonce != 0) continue;
+    if (way.proved || !way.asked.none()) continue;
     way.next_try = peer.ways.next = now;
     parts_.peers.schedule(peer, now);
   }
 }
 
-// Its nonce stays the same until it is answered, so that a late answer still counts.
 void NodeWays::challenge(Peer& peer, std::size_t at, TimePoint now) {
   NodeWay& way = peer.ways.ways[at];
-  if (way.nonce == 0) {
-    way.nonce = parts_.random.u64() | 1;
-    way.asked = now;
-    way.tries = 0;
-  }
   ++way.tries;
   std::array<std::uint8_t, 16> storage;
-  const wire::NonceControl message{wire::Control::path_challenge, way.nonce};
+  const wire::NonceControl message{wire::Control::path_challenge,
+                                   way.asked.next(parts_.random.u64() | 1, now)};
   courier_.send_control_labelled(peer, peer.theirs.nodes[at], written(message, storage), now);
 }
 
 // The answer may come any way: what it proves is that the challenge arrived, at the peer, by that
 // label at that node.
 bool NodeWays::on_response(Peer& peer, std::uint64_t nonce, TimePoint now) {
+  NodePaths& ways = peer.ways;
   for (std::size_t i = 0; i < peer.theirs.nodes.size(); ++i) {
-    NodeWay& way = peer.ways.ways[i];
-    if (way.nonce == 0 || way.nonce != nonce) continue;
-    const Duration sample = std::max<Duration>(now - way.asked, std::chrono::microseconds(1));
-    if (way.tries == 1) way.rtt = way.rtt == Duration{} ? sample : (way.rtt * 3 + sample) / 4;
-    way.nonce = 0;
+    NodeWay& way = ways.ways[i];
+    Duration round_trip{};
+    if (!way.asked.answered(nonce, now, round_trip)) continue;
+    if (round_trip != Duration{}) way.round_trip.add(round_trip);
     way.tries = 0;
     way.confirmed = now;
     way.next_try = kNever;
     way.proved = true;
     way.silent = false;
-    NodePaths& ways = peer.ways;
-    if (!usable(peer, ways.at) || ways.ways[ways.at].silent) ways.at = i;
+    if (i == ways.at) ways.second.at.reset();
+    if (!usable(peer, ways.at) || ways.ways[ways.at].silent) {
+      ways.at = i;
+      ways.second.at.reset();
+    }
     return true;
   }
   return false;
@@ -94,13 +104,19 @@ void NodeWays::on_challenge(Peer& peer, std::uint64_t nonce, TimePoint now) {
   courier_.send_control(peer, answer, now);
   if (peer.direct.active) return;
   const std::size_t at = peer.ways.at;
-  if (usable(peer, at) && peer.ways.ways[at].confirmed + kWayFresh > now) return;
-  for (std::size_t i = 1; i <= peer.theirs.nodes.size(); ++i) {
-    const std::size_t other = (at + i) % peer.theirs.nodes.size();
-    if (other == at || !usable(peer, other) || peer.ways.ways[other].silent) continue;
-    courier_.send_control_labelled(peer, peer.theirs.nodes[other], answer, now);
-    return;
+  const bool sure = !peer.ways.second.at && usable(peer, at);
+  if (sure && peer.ways.ways[at].confirmed + kWayFresh > now) return;
+  if (const auto other = another(peer))
+    courier_.send_control_labelled(peer, peer.theirs.nodes[*other], answer, now);
+}
+
+std::optional<std::size_t> NodeWays::another(const Peer& peer) const {
+  const std::size_t count = peer.theirs.nodes.size();
+  for (std::size_t i = 1; i <= count; ++i) {
+    const std::size_t other = (peer.ways.at + i) % count;
+    if (other != peer.ways.at && usable(peer, other) && !peer.ways.ways[other].silent) return other;
   }
+  return std::nullopt;
 }
 
 bool NodeWays::label_gone(Peer& peer, const Endpoint& node, wire::Label label, TimePoint now) {
@@ -119,12 +135,9 @@ bool NodeWays::label_gone(Peer& peer, const Endpoint& node, wire::Label label, T
 void NodeWays::take_next(Peer& peer, TimePoint now) {
   NodePaths& ways = peer.ways;
   const std::size_t count = peer.theirs.nodes.size();
-  std::size_t next = count;
-  for (std::size_t i = 1; i < count && next == count; ++i) {
-    const std::size_t other = (ways.at + i) % count;
-    if (usable(peer, other) && !ways.ways[other].silent) next = other;
-  }
+  const std::size_t next = another(peer).value_or(count);
   ways.at = next;
+  ways.second.at.reset();
   ++ways.changes;
   for (std::size_t i = 0; i < count; ++i) ways.ways[i].next_try = now;
   // Perhaps it is us whom nobody reaches.
@@ -135,17 +148,33 @@ void NodeWays::take_next(Peer& peer, TimePoint now) {
        {"node", next < count ? peer.theirs.nodes[next].node.primary().text() : "none"}});
 }
 
+// In doubt packets go another way as well, since waiting for certainty would take as long again;
+// who gets one twice takes it for a replay.
 void NodeWays::check_current(Peer& peer, TimePoint now) {
   NodePaths& ways = peer.ways;
   if (!usable(peer, ways.at)) return;
   NodeWay& way = ways.ways[ways.at];
-  if (way.nonce != 0 && way.asked + patience(way) <= now) {
+  if (way.asked.none()) return;
+  if (way.asked.since() + patience(way) <= now) {
     way.silent = true;
-    way.nonce = 0;
+    way.asked.forget();
     take_next(peer, now);
-    if (!usable(peer, ways.at)) return;
+    ways.checked = TimePoint{};  // the new one is asked at once
+    return;
   }
-  if (ways.used || ways.ways[ways.at].nonce != 0) challenge(peer, ways.at, now);
+  if (ways.second.at || way.asked.since() + doubt(way) > now || now < ways.second.again) return;
+  ways.second = {another(peer), SecondWay::kBudget, now + SecondWay::kRest};
+}
+
+void NodeWays::ask_current(Peer& peer, TimePoint now) {
+  NodePaths& ways = peer.ways;
+  if (!usable(peer, ways.at)) return;
+  const NodeWay& way = ways.ways[ways.at];
+  if (!ways.used && way.asked.none() && ways.checked != TimePoint{}) return;
+  if (now < ways.checked + pace(way)) return;
+  ways.checked = now;
+  ways.used = false;
+  challenge(peer, ways.at, now);
 }
 
 // Those that were never proved, and those that fell silent.
@@ -155,11 +184,11 @@ void NodeWays::check_others(Peer& peer, TimePoint now) {
     NodeWay& way = ways.ways[i];
     if (now < way.next_try) continue;
     way.next_try = kNever;
-    const bool current = i == ways.at && (ways.used || way.nonce != 0);
+    const bool current = i == ways.at && (ways.used || !way.asked.none());
     if (current || !usable(peer, i) || way.tries >= kProofTries) continue;
     if (way.proved && !way.silent && usable(peer, ways.at)) continue;
     challenge(peer, i, now);
-    way.next_try = now + (way.tries < 10 ? kWayCheckEvery : 5 * kWayCheckEvery);
+    way.next_try = now + (way.tries < 10 ? 2 * kWayCheckEvery : 10 * kWayCheckEvery);
   }
 }
 
@@ -168,17 +197,19 @@ void NodeWays::on_timer(Peer& peer, TimePoint now) {
   if (now < ways.next) return;
   ways.next = kNever;
   if (!parts_.sessions.can_seal(peer.handle, now)) return;  // see prove()
-  ways.checked = now;
   if (peer.direct.active) ways.used = false;
   check_current(peer, now);
+  ask_current(peer, now);
   check_others(peer, now);
-  const bool asking = usable(peer, ways.at) && ways.ways[ways.at].nonce != 0;
-  if (ways.used || asking) ways.next = now + kWayCheckEvery;
-  if (asking)
-    ways.next =
-        std::min(ways.next, std::max(now + kWayPatienceExtra / 10,
-                                     ways.ways[ways.at].asked + patience(ways.ways[ways.at])));
-  ways.used = false;
+  if (usable(peer, ways.at)) {
+    const NodeWay& way = ways.ways[ways.at];
+    if (ways.used || !way.asked.none()) ways.next = ways.checked + pace(way);
+    if (!way.asked.none()) {
+      const bool sure = !ways.second.at && now >= ways.second.again;
+      const TimePoint late = way.asked.since() + (sure ? doubt(way) : patience(way));
+      ways.next = std::min(ways.next, std::max(now + kWayPatienceExtra / 10, late));
+    }
+  }
   for (std::size_t i = 0; i < peer.theirs.nodes.size(); ++i)
     ways.next = std::min(ways.next, ways.ways[i].next_try);
   parts_.peers.schedule(peer, ways.next);

@@ -1,6 +1,6 @@
 // Owns the ways to a peer through the nodes that hold its trigger: each is proved by a challenge,
-// the one in use is asked while packets go there, and when it falls silent another one takes over
-// (docs/DESIGN.md, decision 8).
+// the one in use is asked while packets go there; when an answer is late packets go another way as
+// well, and when it falls silent that one takes over (docs/DESIGN.md, decision 8).
 #pragma once
 
 #include "proxy/host/courier.hh"
@@ -31,7 +31,10 @@ class NodeWays {
  private:
   bool usable(const Peer& peer, std::size_t way) const;
   void challenge(Peer& peer, std::size_t way, TimePoint now);
+  // The next one after the one in use that may be sent by and did not fall silent.
+  std::optional<std::size_t> another(const Peer& peer) const;
   void check_current(Peer& peer, TimePoint now);
+  void ask_current(Peer& peer, TimePoint now);
   void check_others(Peer& peer, TimePoint now);
   void take_next(Peer& peer, TimePoint now);
 
@@ -39,13 +42,14 @@ class NodeWays {
   Courier& courier_;
 };
 
-// The way in use is left when it does not answer for so long: one and a half round trips and a bit,
-// within these bounds.
+// The way in use is in doubt when an answer is late: a round trip, four times what it varies and at
+// least this. It is left after one and a half round trips and a bit, within these bounds.
+inline constexpr Duration kLeastWayDoubt = std::chrono::milliseconds(40);
 inline constexpr Duration kWayPatienceExtra = std::chrono::milliseconds(100);
 inline constexpr Duration kLeastWayPatience = std::chrono::milliseconds(250);
-inline constexpr Duration kMostWayPatience = std::chrono::milliseconds(650);
+inline constexpr Duration kMostWayPatience = std::chrono::milliseconds(900);
 inline constexpr unsigned kProofTries = 25;
 // An answer goes a second way if the first was not confirmed for so long.
-inline constexpr Duration kWayFresh = std::chrono::seconds(1);
+inline constexpr Duration kWayFresh = std::chrono::milliseconds(300);
 
 }  // namespace i3
