@@ -33,16 +33,24 @@ void Underlay::wait() {
 
 // A few batches and not too many bytes, so that the TUN and the timers get theirs under load. What
 // is for one program goes to it while it has room, not all at the end: it may be as busy as we are.
+// Room is a matter of packets; large ones are a stream's, most likely, and merge the better the
+// more of them come together.
 void Underlay::receive() {
-  std::size_t bytes = 0;
+  std::size_t bytes = 0, small = 0;
   for (int batch = 0; batch < kBatchesATurn; ++batch) {
     const Datagrams all = socket_.receive();
     few_ = all.size() <= kFew;
     for (std::size_t at = 0; at < all.size(); at += kTogether) {
-      take(all.subspan(at, std::min(kTogether, all.size() - at)));
-      if ((at + kTogether) % kDatagramsATurn == 0) turn_();
+      const Datagrams some = all.subspan(at, std::min(kTogether, all.size() - at));
+      take(some);
+      for (const UdpSocket::Datagram& datagram : some) {
+        bytes += datagram.bytes.size();
+        small += datagram.bytes.size() < kSmall;
+      }
+      if (small < kSmallATurn) continue;
+      small = 0;
+      turn_();
     }
-    for (const UdpSocket::Datagram& datagram : all) bytes += datagram.bytes.size();
     turn_();
     if (!socket_.more() || bytes >= kMostBytes) return;
   }
