@@ -1,21 +1,13 @@
 #!/bin/bash
 # Round trips between two hosts through tunnels that are started anew for each measurement, in turn: where
 # the kernel happens to put two processes decides more than what they do, and it stays so until they
-# end. `bare` is bare_tunnel.cc, the least that a program in this place can do; fastd where it is installed.
+# end.
 . "$(dirname "$0")/../../netns/lib.sh"
 . "$I3_TREE/tests/netns/figures.sh"
 begin 900
+. "$I3_TREE/tests/bench/net/small_tunnels.sh"
 rounds=2
 [ -n "${I3_BENCH_FULL:-}" ] && rounds=5
-make_internet
-start_resolver
-make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
-make_public p eth0 198.51.100.50/24
-make_public q eth0 198.51.100.51/24
-keygen n1 p q
-start_node n1
-write_proxy p know=q nodes=n1 allow='<allow from="q"/>' shortcuts=yes
-write_proxy q know=p nodes=n1 allow='<allow from="p"/>' shortcuts=yes
 
 # trip NAME ADDRESS: the median round trip of 1000 pings a millisecond apart, in us, to trips/NAME.
 mkdir "$WORK/trips"
@@ -23,57 +15,8 @@ trip() {
   in_ns p ping -c 1000 -i 0.001 "$2" | sed -n 's/.*time=\([0-9.]*\) ms/\1/p' | sort -n |
     awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] * 1000 }' >> "$WORK/trips/$1"
 }
-answers() { in_ns p ping -c 1 -W 1 "$1" > /dev/null; }
-straight() { answers q.i3 && [ "$(ctl p --json peers | jq -r '.peers[] | select(.name == "q") | .path')" = direct ]; }
-with_i3() {
-  start_proxy p q
-  wait_for 20 "a straight path" straight
-  trip i3 "$(address4 p q.i3)"
-  end proxy-p
-  end proxy-q
-}
-with_bare() {
-  spawn bare-q q "$I3_BIN/bare_tunnel" bare 10.200.100.2/24 198.51.100.50
-  spawn bare-p p "$I3_BIN/bare_tunnel" bare 10.200.100.1/24 198.51.100.51
-  wait_for 10 "the bare tunnel" answers 10.200.100.2
-  trip bare 10.200.100.2
-  end bare-p
-  end bare-q
-}
-# fastd_config HOST PEER'S-ADDRESS OWN-SECRET PEER'S-KEY ADDRESS-INSIDE
-fastd_config() {
-  cat > "$WORK/$1/fastd.conf" << EOF
-log level warn;
-interface "fastd0";
-method "salsa2012+umac";
-mtu 1406;
-secret "$3";
-bind 0.0.0.0:10000;
-mode tun;
-on up "ip addr add $5/24 dev fastd0; ip link set fastd0 up";
-peer "other" { key "$4"; remote $2:10000; }
-EOF
-}
-secret_of() { sed -n 's/^Secret: //p' "$WORK/$1/fastd.key"; }
-public_of() { sed -n 's/^Public: //p' "$WORK/$1/fastd.key"; }
-with_fastd() {
-  spawn fastd-q q fastd -c "$WORK/q/fastd.conf"
-  spawn fastd-p p fastd -c "$WORK/p/fastd.conf"
-  wait_for 60 "fastd" answers 10.201.100.2
-  trip fastd 10.201.100.2
-  end fastd-p
-  end fastd-q
-}
-kinds="bare i3"
-if command -v fastd > /dev/null; then
-  kinds="$kinds fastd"
-  for h in p q; do fastd --generate-key > "$WORK/$h/fastd.key" 2>&1; done
-  fastd_config p 198.51.100.51 "$(secret_of p)" "$(public_of q)" 10.201.100.1
-  fastd_config q 198.51.100.50 "$(secret_of q)" "$(public_of p)" 10.201.100.2
-fi
 for _ in $(seq $rounds); do
-  trip cable 198.51.100.51
-  for kind in $kinds; do "with_$kind"; done
+  for kind in cable $kinds; do "with_$kind" trip; done
 done
 
 values() { tr '\n' ' ' < "$WORK/trips/$1"; }
@@ -81,7 +24,9 @@ for kind in cable $kinds; do
   # shellcheck disable=SC2046
   figure "rtt.anew_${kind}_us" us null lower '{}' $(values "$kind")
 done
+# shellcheck disable=SC2046
 cable=$(median $(values cable))
+# shellcheck disable=SC2046
 added() { awk "BEGIN { print $(median $(values "$1")) - $cable }"; }
 for kind in ${kinds/i3/}; do
   figure "rtt.anew_added_vs_$kind" ratio null lower "{\"$kind\": $(added "$kind")}" \
