@@ -13,7 +13,7 @@ Bytes written(const Message& message, MutBytes storage) {
 
 Duration patience(const NodeWay& way) {
   const Duration trip = way.round_trip.smoothed;
-  if (trip == Duration{}) return kMostWayPatience;
+  if (trip == Duration{}) return kUnknownWayPatience;
   return std::clamp<Duration>(trip * 3 / 2 + kWayPatienceExtra, kLeastWayPatience,
                               kMostWayPatience);
 }
@@ -159,8 +159,9 @@ void NodeWays::check_current(Peer& peer, TimePoint now) {
     way.silent = true;
     way.asked.forget();
     take_next(peer, now);
-    ways.checked = TimePoint{};  // the new one is asked at once
-    return;
+    if (!usable(peer, ways.at)) return;
+    ways.checked = now;
+    return challenge(peer, ways.at, now);
   }
   if (ways.second.at || way.asked.since() + doubt(way) > now || now < ways.second.again) return;
   ways.second = {another(peer), SecondWay::kBudget, now + SecondWay::kRest};
@@ -170,7 +171,7 @@ void NodeWays::ask_current(Peer& peer, TimePoint now) {
   NodePaths& ways = peer.ways;
   if (!usable(peer, ways.at)) return;
   const NodeWay& way = ways.ways[ways.at];
-  if (!ways.used && way.asked.none() && ways.checked != TimePoint{}) return;
+  if (!ways.used && way.asked.none()) return;
   if (now < ways.checked + pace(way)) return;
   ways.checked = now;
   ways.used = false;

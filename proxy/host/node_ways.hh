@@ -48,6 +48,7 @@ inline constexpr Duration kLeastWayDoubt = std::chrono::milliseconds(40);
 inline constexpr Duration kWayPatienceExtra = std::chrono::milliseconds(100);
 inline constexpr Duration kLeastWayPatience = std::chrono::milliseconds(250);
 inline constexpr Duration kMostWayPatience = std::chrono::milliseconds(900);
+inline constexpr Duration kUnknownWayPatience = std::chrono::milliseconds(650);  // never measured
 inline constexpr unsigned kProofTries = 25;
 // An answer goes a second way if the first was not confirmed for so long.
 inline constexpr Duration kWayFresh = std::chrono::milliseconds(300);
