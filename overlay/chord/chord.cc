@@ -98,7 +98,7 @@ void Chord::on_message(const wire::NodeContact& contact, wire::RingKind kind, By
       // Only members ask whether others live.
       for (Seed& seed : seeds_)
         if (seed.answered && seed.answered->id == sender.id) seed.known_member = now;
-      peers_.asked_by(sender.id, ping->nonce);
+      peers_.asked_by(sender.id, ping->nonce, now);
       // Who is not yet a member answers so that its own questions are answered.
       return send_body(contact, wire::RingKind::pong,
                        wire::PongBody{ping->nonce, proof_for(contact, proof_epoch(now))}, via);
@@ -136,7 +136,7 @@ void Chord::answer(const RingPeer& sender, wire::RingKind kind, Bytes body,
 void Chord::answer_state(const RingPeer& sender, const wire::StateRequestBody& asked,
                          const wire::NodeContact* via, TimePoint now) {
   using Asked = wire::StateRequestBody;
-  peers_.asked_by(sender.id, asked.nonce);
+  peers_.asked_by(sender.id, asked.nonce, now);
   if (asked.wants & Asked::kNotify) on_notify(sender, now);
   wire::StateBody state;
   state.nonce = asked.nonce;

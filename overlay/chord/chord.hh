@@ -78,6 +78,14 @@ class Chord {
   // True if a message of `sender` for `to` may be passed on: both have shown that their addresses
   // are their own.
   bool may_relay(const wire::NodeContact& sender, const wire::NodeContact& to, TimePoint now);
+  // It has answered a nonce of ours straight from there lately.
+  bool proven(const wire::NodeContact& contact, TimePoint now) const {
+    return peers_.proven(contact, contact.ring_id(), false, now);
+  }
+  // The other way round, as far as we can know.
+  bool knows_us(const wire::NodeContact& contact, TimePoint now) const {
+    return peers_.knows_us(contact.ring_id(), now);
+  }
   // The member to send through to `to`; null for straight there.
   const wire::NodeContact* way_to(RingId to, TimePoint now) const;
 

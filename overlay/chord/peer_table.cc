@@ -82,8 +82,16 @@ PeerTable::Peer& PeerTable::confirm(const RingPeer& from, std::uint64_t nonce,
   return peer;
 }
 
-void PeerTable::asked_by(RingId id, std::uint64_t nonce) {
-  if (Peer* peer = find(id)) peer->their_nonce = nonce;
+void PeerTable::asked_by(RingId id, std::uint64_t nonce, TimePoint now) {
+  Peer* peer = find(id);
+  if (peer == nullptr) return;
+  peer->their_nonce = nonce;
+  peer->asked = now;
+}
+
+bool PeerTable::knows_us(RingId id, TimePoint now) const {
+  const Peer* peer = find(id);
+  return peer && peer->their_nonce != 0 && peer->missed == 0 && peer->asked + kProvenFor / 2 > now;
 }
 
 void PeerTable::missed(RingId id) {

@@ -26,6 +26,7 @@ class PeerTable {
     Duration deviation{};
     std::uint64_t our_nonce = 0;    // the last one of ours that it answered
     std::uint64_t their_nonce = 0;  // the last one of its that we answered
+    TimePoint asked;                // when that was
     std::uint64_t proof = 0;        // what it gave us to show as a sign that it has proven us
     unsigned missed = 0;            // our messages left unanswered since
     std::unique_ptr<wire::NodeContact> via;  // reached through this one, until
@@ -48,7 +49,9 @@ class PeerTable {
   Peer& confirm(const RingPeer& peer, std::uint64_t nonce, std::optional<Duration> rtt,
                 const wire::NodeContact* via, TimePoint now);
   // It asked us with `nonce`. Remembered only of nodes that are here already.
-  void asked_by(RingId id, std::uint64_t nonce);
+  void asked_by(RingId id, std::uint64_t nonce, TimePoint now);
+  // It has proven our address, as far as we can know: it asked lately, and answers.
+  bool knows_us(RingId id, TimePoint now) const;
   void missed(RingId id);
   void erase(RingId id) { peers_.erase(id); }
   // Of nodes that `keep` does not name only those who answered within the last two minutes stay.

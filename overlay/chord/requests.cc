@@ -72,7 +72,8 @@ void Chord::send_request(Request& request, TimePoint now) {
     if (request.purpose == Purpose::stabilise && list_head_ == request.to.id)
       request.digest = list_digest_;
   }
-  send(way);
+  // An address that may be forged gets one ping for each question that names it.
+  if (request.purpose != Purpose::prove || request.tries == 0) send(way);
   if (relayed)
     if (const wire::NodeContact* relay = relay_for(request, request.tries - kStraightTries))
       send(relay);
@@ -265,6 +266,7 @@ void Chord::prove_first(const RingPeer& sender, wire::RingKind kind, Bytes body,
     // A look-up is worth more than the next beat of something that comes again by itself.
     if (!request.held || request.held->kind != wire::RingKind::find || kind == request.held->kind)
       request.held = std::move(held);
+    send_body(sender.contact, wire::RingKind::ping, wire::NonceBody{request.nonce}, via);
     return waits();
   }
   if (waiting >= kMaxHeld || requests_.size() >= kMaxRequests)

@@ -48,6 +48,7 @@ void NodeCore::learn_address(TimePoint now) {
 // 1 the fast path  2 everything else by its type
 NodeCore::Verdict NodeCore::on_datagram(const Endpoint& from, Bytes message, TimePoint now,
                                         WallTime wall) {
+  now_ = now;
   const auto header = wire::Header::parse(message);
   if (header && header->type == wire::Type::labelled) return relay(from, message, now);
   if (!header || message.size() > wire::kMaxMessage || !from.valid() || from.address.multicast()) {
@@ -182,20 +183,28 @@ void NodeCore::on_ring(const Endpoint& from, Bytes message, TimePoint now, WallT
   if (!chord_) return counters_.add("ring_not_member");
   const auto outer = open_ring(from, message, now, wall);
   if (!outer) return;
-  if (outer->kind == wire::RingKind::relay) return on_relay(outer->sender, outer->body, now);
+  const auto address = outer->sender.reachable(settings_.have_v4, settings_.have_v6);
+  if (address && !chord_->proven(outer->sender, now)) answering_ = {*address, message.size()};
+  take_ring(from, *outer, message.size(), now, wall);
+  answering_.reset();
+}
+
+void NodeCore::take_ring(const Endpoint& from, const wire::RingMessage& outer, std::size_t size,
+                         TimePoint now, WallTime wall) {
+  if (outer.kind == wire::RingKind::relay) return on_relay(outer.sender, outer.body, now);
   std::optional<wire::RingMessage> inner;
-  if (outer->kind == wire::RingKind::relayed) {
-    inner = open_ring(from, outer->body, now, wall);
+  if (outer.kind == wire::RingKind::relayed) {
+    inner = open_ring(from, outer.body, now, wall);
     if (!inner) return;
     if (inner->kind == wire::RingKind::relay || inner->kind == wire::RingKind::relayed)
       return counters_.add("ring_malformed");
   }
-  const wire::RingMessage& ring = inner ? *inner : *outer;
-  if (ring.kind == wire::RingKind::forward)
-    return on_forward(ring.sender, ring.body, message.size(), now);
+  const wire::RingMessage& ring = inner ? *inner : outer;
+  if (ring.kind == wire::RingKind::forward) return on_forward(ring.sender, ring.body, size, now);
   if (ring.kind == wire::RingKind::reply) return on_reply(from, ring.sender, ring.body, now);
   if (ring.kind == wire::RingKind::reach_for) return on_reach_for(ring.body, now);
-  chord_->on_message(ring.sender, ring.kind, ring.body, now, inner ? &outer->sender : nullptr);
+  chord_->on_message(ring.sender, ring.kind, wire::unpadded(ring.kind, ring.body), now,
+                     inner ? &outer.sender : nullptr);
   settings_.contact = chord_->self();
 }
 
@@ -213,9 +222,15 @@ void NodeCore::send(const wire::NodeContact& to, wire::RingKind kind, Bytes body
   const wire::NodeContact& next = via ? *via : to;
   const auto address = next.reachable(settings_.have_v4, settings_.have_v6);
   if (!address) return counters_.add("ring_unreachable_family");
-  std::array<std::uint8_t, wire::kMaxMessage> buffer, inner_buffer, relay_buffer;
-  Writer writer(buffer);
+  std::array<std::uint8_t, wire::kMaxMessage> buffer, inner_buffer, relay_buffer, padded_buffer;
+  Writer writer(buffer), padded(padded_buffer);
   bool sealed;
+  if (!via && !chord_->knows_us(to, now_)) {
+    padded.bytes(body);
+    padded.zeros(wire::question_padding(kind, chord_->self(), to, settings_.membership.has_value(),
+                                        body.size()));
+    body = padded.written();
+  }
   if (via) {
     Writer inner(inner_buffer), relay(relay_buffer);
     sealed = link_.seal(inner, chord_->self(), to, kind, body);
@@ -226,6 +241,10 @@ void NodeCore::send(const wire::NodeContact& to, wire::RingKind kind, Bytes body
     sealed = link_.seal(writer, chord_->self(), to, kind, body);
   }
   if (!sealed) return counters_.add("ring_unsendable");
+  if (answering_ && answering_->to == *address) {
+    if (writer.size() > answering_->left) return counters_.add("ring_short_question");
+    answering_->left -= writer.size();
+  }
   io_.send(*address, writer.written());
 }
 
@@ -239,6 +258,7 @@ TimePoint NodeCore::next_deadline() const {
 }
 
 void NodeCore::on_timer(TimePoint now, WallTime) {
+  now_ = now;
   triggers_.expire(now);
   records_.expire(now);
   if (learn_next_ <= now) learn_address(now);

@@ -109,6 +109,13 @@ class NodeCore final : private ChordOutput {
     Endpoint from;
   };
 
+  // What may still go to the sender of the ring message that is being answered, whose address may
+  // be forged: no more than came.
+  struct Answering {
+    Endpoint to;
+    std::size_t left = 0;
+  };
+
   // node_core.cc
   void send(const wire::NodeContact& to, wire::RingKind kind, Bytes body,
             const wire::NodeContact* via) override;
@@ -121,6 +128,8 @@ class NodeCore final : private ChordOutput {
   void pass_on(const Endpoint& from, Bytes message, wire::Label label, TimePoint now);
   void on_no_label(const Endpoint& from, Bytes message);
   void on_ring(const Endpoint& from, Bytes message, TimePoint now, WallTime wall);
+  void take_ring(const Endpoint& from, const wire::RingMessage& outer, std::size_t size,
+                 TimePoint now, WallTime wall);
   std::optional<wire::RingMessage> open_ring(const Endpoint& from, Bytes message, TimePoint now,
                                              WallTime wall);
   void on_relay(const wire::NodeContact& sender, Bytes body, TimePoint now);
@@ -201,6 +210,8 @@ class NodeCore final : private ChordOutput {
   std::array<std::uint8_t, 32> reach_secret_;
   TokenBucket reach_limit_{50, 100};  // what members may have us send to hosts
   Counters counters_;
+  std::optional<Answering> answering_;
+  TimePoint now_{};  // of the latest datagram or timer
   std::uint64_t relayed_packets_ = 0, relayed_bytes_ = 0;
 
   std::unordered_map<std::uint64_t, WaitingLookup> lookups_;

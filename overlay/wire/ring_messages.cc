@@ -82,6 +82,59 @@ void RingMessage::write(Writer& writer, const PairKey& key) const {
   writer.bytes(body);
 }
 
+namespace {
+
+std::size_t contact_size(const NodeContact& contact) {
+  return PublicKey::kSize + 1 + (contact.v4 ? 6u : 0u) + (contact.v6 ? 18u : 0u) +
+         (contact.tls_port != 0 ? 2u : 0u);
+}
+
+constexpr std::size_t kPing = 8, kTaken = 8, kPong = 16, kStateRequest = 17;
+
+// Of a question's body; nothing for what is none.
+std::optional<std::size_t> question_size(RingKind kind, Bytes body) {
+  switch (kind) {
+    case RingKind::ping:
+      return kPing;
+    case RingKind::state_request:
+      return kStateRequest;
+    case RingKind::notify:
+      return 0;
+    case RingKind::find: {
+      Reader reader(body);
+      reader.bytes(8 + 8 + 8 + 16 + 1 + 1);
+      NodeContact::read(reader);
+      if (!reader.ok()) return std::nullopt;
+      return body.size() - reader.left();
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::size_t question_padding(RingKind kind, const NodeContact& sender, const NodeContact& receiver,
+                             bool members_only, std::size_t body) {
+  const std::size_t front = kHeaderSize + 16 + (members_only ? Membership::kSize : 0);
+  const std::size_t ours = front + contact_size(sender), theirs = front + contact_size(receiver);
+  // Its own ping is a question as well.
+  const std::size_t proves = std::max(theirs + kPing, ours + kPong);
+  std::size_t answers = 0;
+  if (kind == RingKind::ping) answers = theirs + kPong;
+  if (kind == RingKind::state_request || kind == RingKind::notify) answers = proves;
+  if (kind == RingKind::find) answers = proves + theirs + kTaken;
+  return answers > ours + body ? answers - ours - body : 0;
+}
+
+Bytes unpadded(RingKind kind, Bytes body) {
+  const auto size = question_size(kind, body);
+  if (!size || *size >= body.size()) return body;
+  const Bytes zeros = body.subspan(*size);
+  const bool all = std::all_of(zeros.begin(), zeros.end(), [](std::uint8_t b) { return b == 0; });
+  return all ? body.first(*size) : body;
+}
+
 std::optional<NonceBody> NonceBody::parse(Bytes body) {
   Reader reader(body);
   NonceBody result{reader.u64()};

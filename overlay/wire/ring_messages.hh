@@ -47,6 +47,15 @@ struct RingMessage {
   void write(Writer& writer, const PairKey& key) const;
 };
 
+// A question to a node that may know nothing of its sender is followed by zeros, so that what comes
+// back to an address that may be forged is no longer than what came from there: for a ping a pong;
+// for a find, state_request and notify the ping that proves the address first, for a find a taken
+// with it. How many zeros; `body` without them.
+std::size_t question_padding(RingKind kind, const NodeContact& sender, const NodeContact& receiver,
+                             bool members_only, std::size_t body);
+// The body without them; as it is where it has none, or is no such question.
+Bytes unpadded(RingKind kind, Bytes body);
+
 // Bodies that hold only a nonce: ping, taken.
 struct NonceBody {
   std::uint64_t nonce = 0;

@@ -3,6 +3,7 @@
 namespace i3::bench {
 
 void Machine::make(HostSettings settings) {
+  if (state.empty()) state = "start\n";
   HostIo& io = *this;
   host = std::make_unique<Host>(*identity, world_.clock, world_.random(), world_.log(), io,
                                 std::move(settings));
@@ -11,6 +12,7 @@ void Machine::make(HostSettings settings) {
 }
 
 void Machine::send(const Endpoint& to, Bytes datagram) {
+  if (on_send) on_send(to, datagram);
   if (held == nullptr) return world_.send(at, to, datagram);
   const auto offset = static_cast<std::size_t>(datagram.data() - held_from.data());
   held->push_back(held_from.subspan(offset, datagram.size()));
@@ -18,6 +20,7 @@ void Machine::send(const Endpoint& to, Bytes datagram) {
 
 void Machine::to_tun(Bytes packet) {
   ++to_programs;
+  if (on_program) on_program(packet);
   if (held == nullptr) last.assign(packet.begin(), packet.end());
 }
 
@@ -55,6 +58,7 @@ HostSettings SmallWorld::settings_of(bool first) const {
       Directory({{"a", a.identity->key(), true}, {"b", b.identity->key(), true}}, {});
   if (first) return settings;
   settings.allow = {{a.identity->key(), Allow::Protocol::usual, {}}};
+  settings.sessions.handshakes_per_second = plan_.first_messages_a_second;
   if (!plan_.same_pool) settings.pool.ipv4 = {IpAddress::v4(0x0a4d0000), 16};
   return settings;
 }
@@ -81,8 +85,24 @@ void SmallWorld::deliver() {
     if (verdict.forward) send(node_at_, verdict.to, datagram.bytes);
     return;
   }
+  if (datagram.to == b.at && before_b && before_b(datagram.from, datagram.bytes)) return;
   for (Machine* machine : {&a, &b})
     if (datagram.to == machine->at) machine->host->on_datagram(datagram.from, datagram.bytes);
+}
+
+void SmallWorld::restart_b(bool clean) {
+  std::string state = b.host->state_lines();
+  // A run that was killed leaves what it had written as things happened.
+  if (clean)
+    state += "clean\n";
+  else
+    state = b.state;
+  HostSettings settings = settings_of(false);
+  settings.restored = RestoredState::parse(state);
+  b.state = state + "start\n";
+  b.make(std::move(settings));
+  if (!run_until([&] { return b.host->client().ready(); }, std::chrono::seconds(30)))
+    throw std::runtime_error("the host does not come back");
 }
 
 bool SmallWorld::step(TimePoint until) {

@@ -27,7 +27,8 @@ class JumpingClock final : public Clock {
 struct WorldPlan {
   bool shortcuts = false;  // may the hosts talk straight to each other
   bool aes = false;
-  bool same_pool = true;  // else every packet's addresses are rewritten
+  bool same_pool = true;                        // else every packet's addresses are rewritten
+  std::uint32_t first_messages_a_second = 200;  // above that B demands cookies
 };
 
 class SmallWorld;
@@ -47,12 +48,15 @@ class Machine final : private HostIo {
   MutBytes held_from;           // storage that held datagrams lie in
   std::size_t to_programs = 0;  // packets that reached local programs
   std::vector<std::uint8_t> last;
+  std::function<void(Bytes)> on_program;                   // each of those packets, if set
+  std::function<void(const Endpoint& to, Bytes)> on_send;  // each of its datagrams, if set
+  std::string state;                                       // what the host's state log holds
 
  private:
   void send(const Endpoint& to, Bytes datagram) override;
   void to_tun(Bytes packet) override;
   void set_route(const VirtualIp&, bool) override {}
-  void log_state(const std::string&) override {}
+  void log_state(const std::string& line) override { state += line + '\n'; }
 
   SmallWorld& world_;
 };
@@ -72,6 +76,10 @@ class SmallWorld final : private NodeIo {
   wire::Type carrier() const { return plan_.shortcuts ? wire::Type::direct : wire::Type::labelled; }
   // Where what A sends to B comes to B from.
   Endpoint seen_from() const { return plan_.shortcuts ? a.at : node_at_; }
+  // Somebody on the way to B: sees each datagram before it, and true takes it out of the network.
+  std::function<bool(const Endpoint& from, Bytes datagram)> before_b;
+  // B starts anew, with what its state log holds; `clean`: as after an end in order.
+  void restart_b(bool clean);
   // A packet of A's that is `size` bytes long, headers included.
   std::vector<std::uint8_t> packet(bool tcp, bool v6, std::size_t size);
 

@@ -20,5 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::round_trip<wire::ForwardBody>(body);
   fuzz::round_trip<wire::ReplyBody>(body);
   fuzz::round_trip<wire::LeaveBody>(body);
+  for (std::uint8_t kind = 1; kind <= wire::kLastRingKind; ++kind)
+    if (wire::unpadded(static_cast<wire::RingKind>(kind), body).size() > body.size()) std::abort();
   return 0;
 }
