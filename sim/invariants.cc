@@ -114,35 +114,42 @@ std::vector<std::string> ring_faults(const RingSnapshot& snapshot, bool one_ring
   return faults;
 }
 
+TimePoint BeliefChecker::since(Neighbour& known, RingId id) const {
+  if (known.id != id) known = {id, before_};
+  return known.since;
+}
+
 std::vector<std::string> BeliefChecker::faults(const RingSnapshot& snapshot) {
   std::vector<std::string> faults;
   bool said_neighbour = false, said_list = false, said_finger = false;
-  auto judge = [&](const MemberView& member, RingId id, Duration bound, Duration& longest,
-                   bool& said, const char* place) {
+  auto judge = [&](const MemberView& member, RingId id, TimePoint from, Duration bound,
+                   Duration& longest, bool& said, const char* place) {
     auto dead = dead_.find(id);
     if (dead == dead_.end()) return;
-    const Duration since = snapshot.at - dead->second;
+    const Duration since = snapshot.at - std::max(dead->second, from);
     longest = std::max(longest, since);
     if (since <= bound || said) return;
     said = true;
     faults.push_back(name(member) + " has " + id.hex().substr(0, 12) + ", dead for " +
-                     seconds(since) + ", as " + place);
+                     seconds(snapshot.at - dead->second) + ", as " + place);
   };
   for (const MemberView& member : snapshot.members) {
+    auto& [before, after] = neighbours_[member.id];
     if (member.predecessor)
-      judge(member, *member.predecessor, bounds_.neighbour, longest_.neighbour, said_neighbour,
-            "its predecessor");
+      judge(member, *member.predecessor, since(before, *member.predecessor), bounds_.neighbour,
+            longest_.neighbour, said_neighbour, "its predecessor");
     for (std::size_t i = 0; i < member.successors.size(); ++i)
       if (i == 0)
-        judge(member, member.successors[0], bounds_.neighbour, longest_.neighbour, said_neighbour,
-              "its successor");
+        judge(member, member.successors[0], since(after, member.successors[0]), bounds_.neighbour,
+              longest_.neighbour, said_neighbour, "its successor");
       else
-        judge(member, member.successors[i], bounds_.list, longest_.list, said_list,
+        judge(member, member.successors[i], {}, bounds_.list, longest_.list, said_list,
               "a later successor");
     for (const RingId id : member.others)
-      judge(member, id, bounds_.finger, longest_.finger, said_finger,
+      judge(member, id, {}, bounds_.finger, longest_.finger, said_finger,
             "a finger or predecessor further back");
   }
+  before_ = snapshot.at;
   return faults;
 }
 

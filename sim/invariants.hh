@@ -2,6 +2,7 @@
 // what all members believe. Knows nothing of nodes or networks, so a test can hand it a bad ring.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -29,9 +30,11 @@ struct RingSnapshot {
 
 // For how long after its death somebody may still believe in a member.
 struct BeliefBounds {
-  Duration neighbour = std::chrono::seconds(20);  // as its successor or predecessor
-  Duration list = std::chrono::seconds(60);       // further back in its successor list
-  Duration finger = std::chrono::seconds(240);    // anywhere
+  // As its successor or predecessor: after its death, or after it became that if that was later.
+  // Who died while it stood further back moves up when those before it are given up.
+  Duration neighbour = std::chrono::seconds(20);
+  Duration list = std::chrono::seconds(60);     // further back in its successor list
+  Duration finger = std::chrono::seconds(240);  // anywhere
 };
 
 // One sentence about the first member that is wrong, per rule that is broken:
@@ -60,7 +63,16 @@ class BeliefChecker {
  private:
   BeliefBounds bounds_;
   BeliefBounds longest_{Duration(0), Duration(0), Duration(0)};
+  // A member's successor or predecessor, and the last snapshot in which it was not that yet.
+  struct Neighbour {
+    std::optional<RingId> id;
+    TimePoint since{};
+  };
+  TimePoint since(Neighbour& known, RingId id) const;
+
   std::unordered_map<RingId, TimePoint> dead_;
+  std::unordered_map<RingId, std::array<Neighbour, 2>> neighbours_;
+  TimePoint before_{};  // the last snapshot
 };
 
 }  // namespace i3::sim

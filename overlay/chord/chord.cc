@@ -115,7 +115,7 @@ void Chord::on_message(const wire::NodeContact& contact, wire::RingKind kind, By
 
 void Chord::answer(const RingPeer& sender, wire::RingKind kind, Bytes body,
                    const wire::NodeContact* via, bool waited, TimePoint now) {
-  const bool proven = peers_.proven(sender.contact, sender.id, via != nullptr, now);
+  const bool proven = this->proven(sender.contact, via, now);
   if (kind == wire::RingKind::find) {
     const auto find = wire::FindBody::parse(body);
     if (!find) return output_.count("ring_malformed");
@@ -151,6 +151,14 @@ void Chord::answer_state(const RingPeer& sender, const wire::StateRequestBody& a
     give_fingers(state);
   }
   send_body(sender.contact, wire::RingKind::state, state, via);
+}
+
+bool Chord::proven(const wire::NodeContact& contact, const wire::NodeContact* via,
+                   TimePoint now) const {
+  const RingId id = contact.ring_id();
+  if (via == nullptr) return peers_.proven(contact, id, false, now);
+  return peers_.proven_by(contact, id, *via, now) ||
+         (peers_.proven(contact, id, true, now) && peers_.proven(*via, via->ring_id(), false, now));
 }
 
 const wire::NodeContact* Chord::way_to(RingId to, TimePoint now) const {

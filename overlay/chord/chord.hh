@@ -78,10 +78,9 @@ class Chord {
   // True if a message of `sender` for `to` may be passed on: both have shown that their addresses
   // are their own.
   bool may_relay(const wire::NodeContact& sender, const wire::NodeContact& to, TimePoint now);
-  // It has answered a nonce of ours straight from there lately.
-  bool proven(const wire::NodeContact& contact, TimePoint now) const {
-    return peers_.proven(contact, contact.ring_id(), false, now);
-  }
+  // It has answered a nonce of ours straight from there lately, or, where messages go by `via`, so
+  // has that one, or the answer came by it.
+  bool proven(const wire::NodeContact& contact, const wire::NodeContact* via, TimePoint now) const;
   // The other way round, as far as we can know.
   bool knows_us(const wire::NodeContact& contact, TimePoint now) const {
     return peers_.knows_us(contact.ring_id(), now);

@@ -5,6 +5,7 @@ namespace {
 constexpr Duration kShortestPatience = std::chrono::milliseconds(120);
 constexpr Duration kLongestPatience = std::chrono::milliseconds(1000);
 constexpr Duration kKept = std::chrono::minutes(2);
+constexpr Duration kSureFor = kKept - std::chrono::seconds(20);  // it may keep us no longer
 }  // namespace
 
 PeerTable::Peer* PeerTable::find(RingId id) {
@@ -22,6 +23,14 @@ bool PeerTable::proven(const wire::NodeContact& contact, RingId id, bool relayed
   const Peer* peer = find(id);
   return peer && (relayed ? peer->answered : peer->straight) + kProvenFor > now &&
          peer->v4 == contact.v4 && peer->v6 == contact.v6;
+}
+
+bool PeerTable::proven_by(const wire::NodeContact& contact, RingId id,
+                          const wire::NodeContact& relay, TimePoint now) const {
+  if (!proven(contact, id, true, now)) return false;
+  const Peer& peer = *find(id);
+  return peer.via && peer.via->key == relay.key && peer.via->v4 == relay.v4 &&
+         peer.via->v6 == relay.v6;
 }
 
 TimePoint PeerTable::answered(RingId id) const {
@@ -91,7 +100,7 @@ void PeerTable::asked_by(RingId id, std::uint64_t nonce, TimePoint now) {
 
 bool PeerTable::knows_us(RingId id, TimePoint now) const {
   const Peer* peer = find(id);
-  return peer && peer->their_nonce != 0 && peer->missed == 0 && peer->asked + kProvenFor / 2 > now;
+  return peer && peer->their_nonce != 0 && peer->missed == 0 && peer->asked + kSureFor > now;
 }
 
 void PeerTable::missed(RingId id) {

@@ -39,6 +39,10 @@ class PeerTable {
   // go through another member (`relayed`) an answer that came so is enough; it says nothing about
   // the address, for which that other one answers.
   bool proven(const wire::NodeContact& contact, RingId id, bool relayed, TimePoint now) const;
+  // True if the last nonce of ours that it answered lately went and came through `relay`: so that
+  // one is at its address too.
+  bool proven_by(const wire::NodeContact& contact, RingId id, const wire::NodeContact& relay,
+                 TimePoint now) const;
   TimePoint answered(RingId id) const;  // the epoch if never
   bool missing(RingId id) const;
   Duration rtt(RingId id) const;  // 0: not known

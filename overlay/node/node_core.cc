@@ -184,7 +184,8 @@ void NodeCore::on_ring(const Endpoint& from, Bytes message, TimePoint now, WallT
   const auto outer = open_ring(from, message, now, wall);
   if (!outer) return;
   const auto address = outer->sender.reachable(settings_.have_v4, settings_.have_v6);
-  if (address && !chord_->proven(outer->sender, now)) answering_ = {*address, message.size()};
+  if (address && !chord_->proven(outer->sender, nullptr, now))
+    answering_ = {*address, message.size()};
   take_ring(from, *outer, message.size(), now, wall);
   answering_.reset();
 }
@@ -217,6 +218,14 @@ void NodeCore::on_relay(const wire::NodeContact& sender, Bytes body, TimePoint n
   send(relay->to, wire::RingKind::relayed, relay->message, nullptr);
 }
 
+namespace {
+// Those that a node sends to whoever has proven its address, or shows what it was given there,
+// only.
+bool follows_a_proof(wire::RingKind kind) {
+  return kind == wire::RingKind::found || kind == wire::RingKind::state;
+}
+}  // namespace
+
 void NodeCore::send(const wire::NodeContact& to, wire::RingKind kind, Bytes body,
                     const wire::NodeContact* via) {
   const wire::NodeContact& next = via ? *via : to;
@@ -225,10 +234,11 @@ void NodeCore::send(const wire::NodeContact& to, wire::RingKind kind, Bytes body
   std::array<std::uint8_t, wire::kMaxMessage> buffer, inner_buffer, relay_buffer, padded_buffer;
   Writer writer(buffer), padded(padded_buffer);
   bool sealed;
-  if (!via && !chord_->knows_us(to, now_)) {
+  // The other member of a relayed question's answer is proven by then.
+  if (via ? !answering_ || answering_->to != *address : !chord_->knows_us(to, now_)) {
     padded.bytes(body);
-    padded.zeros(wire::question_padding(kind, chord_->self(), to, settings_.membership.has_value(),
-                                        body.size()));
+    padded.zeros(wire::question_padding(kind, chord_->self(), to, via,
+                                        settings_.membership.has_value(), body.size()));
     body = padded.written();
   }
   if (via) {
@@ -241,7 +251,9 @@ void NodeCore::send(const wire::NodeContact& to, wire::RingKind kind, Bytes body
     sealed = link_.seal(writer, chord_->self(), to, kind, body);
   }
   if (!sealed) return counters_.add("ring_unsendable");
-  if (answering_ && answering_->to == *address) {
+  // What has just come may have proven it.
+  if (answering_ && !follows_a_proof(kind) && answering_->to == *address &&
+      !chord_->proven(to, via, now_)) {
     if (writer.size() > answering_->left) return counters_.add("ring_short_question");
     answering_->left -= writer.size();
   }

@@ -115,9 +115,13 @@ std::optional<std::size_t> question_size(RingKind kind, Bytes body) {
 }  // namespace
 
 std::size_t question_padding(RingKind kind, const NodeContact& sender, const NodeContact& receiver,
-                             bool members_only, std::size_t body) {
+                             const NodeContact* via, bool members_only, std::size_t body) {
   const std::size_t front = kHeaderSize + 16 + (members_only ? Membership::kSize : 0);
-  const std::size_t ours = front + contact_size(sender), theirs = front + contact_size(receiver);
+  std::size_t ours = front + contact_size(sender), theirs = front + contact_size(receiver);
+  if (via) {  // it comes as `relayed` and is answered by `relay`, which names where to
+    ours += front + contact_size(*via);
+    theirs += front + contact_size(receiver) + contact_size(sender);
+  }
   // Its own ping is a question as well.
   const std::size_t proves = std::max(theirs + kPing, ours + kPong);
   std::size_t answers = 0;

@@ -50,9 +50,10 @@ struct RingMessage {
 // A question to a node that may know nothing of its sender is followed by zeros, so that what comes
 // back to an address that may be forged is no longer than what came from there: for a ping a pong;
 // for a find, state_request and notify the ping that proves the address first, for a find a taken
-// with it. How many zeros; `body` without them.
+// with it. Through another member (`via`, or null) both travel inside a message to and from that
+// one, whose address may be forged just as well. How many zeros; `body` without them.
 std::size_t question_padding(RingKind kind, const NodeContact& sender, const NodeContact& receiver,
-                             bool members_only, std::size_t body);
+                             const NodeContact* via, bool members_only, std::size_t body);
 // The body without them; as it is where it has none, or is no such question.
 Bytes unpadded(RingKind kind, Bytes body);
 

@@ -124,3 +124,22 @@ TEST_CASE("believing in the dead is a fault after each bound, not before it") {
   ring.at = death + 241s;
   CHECK(mentions(beliefs.faults(ring), "as a finger"));
 }
+
+TEST_CASE("who died further back and moves up is believed in from then on") {
+  auto ring = good_ring(6);
+  ring.members.erase(ring.members.begin() + 3);  // member 4; 5 has it as its predecessor
+  MemberView& heir = ring.members[3];
+  BeliefChecker beliefs({12s, 600s, 600s});
+  heir.predecessor = place(3);
+  for (MemberView& member : ring.members) std::erase(member.successors, place(4));
+  beliefs.died(place(4), TimePoint{100s});
+  ring.at = TimePoint{120s};
+  CHECK(beliefs.faults(ring).empty());
+  heir.predecessor = place(4);
+  ring.at = TimePoint{121s};
+  CHECK(beliefs.faults(ring).empty());
+  ring.at = TimePoint{132s};
+  CHECK(beliefs.faults(ring).empty());
+  ring.at = TimePoint{133s};
+  CHECK(mentions(beliefs.faults(ring), "as its predecessor"));
+}
