@@ -27,7 +27,9 @@ bool shows_proof(Bytes message) {
 }  // namespace
 
 NodeDriver::Port::Port(boost::asio::io_context& context, OwnedFd fd, bool second)
-    : other(second), socket(std::move(fd)), readiness(context, socket.fd()) {}
+    : other(second), socket(std::move(fd)), readiness(context, socket.fd()) {
+  if (!second && socket.open_lane()) lane.emplace(context, socket.lane_fd());
+}
 
 NodeDriver::NodeDriver(boost::asio::io_context& context, NodeCoreSettings settings,
                        std::vector<OwnedFd> sockets, const Identity& identity, Random& random,
@@ -90,13 +92,19 @@ NodeDriver::~NodeDriver() {
     boost::system::error_code ignored;
     port->readiness.cancel(ignored);
     port->readiness.release();
+    if (!port->lane) continue;
+    port->lane->cancel(ignored);
+    port->lane->release();
   }
 }
 
 void NodeDriver::start() {
   core_.start(clock_.now());
   flush();
-  for (auto& port : ports_) wait(*port);
+  for (auto& port : ports_) {
+    wait(*port);
+    if (port->lane) wait_for_lane(*port);
+  }
   arm_timer();
 }
 
@@ -107,7 +115,10 @@ void NodeDriver::leave() {
   stopped_ = true;
   timer_.cancel();
   boost::system::error_code ignored;
-  for (auto& port : ports_) port->readiness.cancel(ignored);
+  for (auto& port : ports_) {
+    port->readiness.cancel(ignored);
+    if (port->lane) port->lane->cancel(ignored);
+  }
 }
 
 std::vector<Endpoint> NodeDriver::listening() const {
@@ -149,14 +160,23 @@ void NodeDriver::wait(Port& port) {
   port.readiness.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                             [this, &port](const boost::system::error_code& error) {
                               if (error || stopped_) return;
-                              receive(port);
+                              receive(port, port.socket.receive());
                               wait(port);
                             });
 }
 
+// A flood of anything else fills the other queue only, and takes every second turn at most.
+void NodeDriver::wait_for_lane(Port& port) {
+  port.lane->async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                        [this, &port](const boost::system::error_code& error) {
+                          if (error || stopped_) return;
+                          receive(port, port.socket.receive_lane());
+                          wait_for_lane(port);
+                        });
+}
+
 // One clock reading a batch. What the core forwards unchanged is sent from the receive buffer.
-void NodeDriver::receive(Port& port) {
-  const auto batch = port.socket.receive();
+void NodeDriver::receive(Port& port, std::span<const UdpSocket::Datagram> batch) {
   const TimePoint now = clock_.now();
   const WallTime wall = clock_.wall();
   if (port.other) {

@@ -67,6 +67,7 @@ class NodeDriver final : private NodeIo {
     bool other;  // by which hosts learn what their NATs do
     UdpSocket socket;
     boost::asio::posix::stream_descriptor readiness;
+    std::optional<boost::asio::posix::stream_descriptor> lane;  // of the socket's
   };
 
   void send(const Endpoint& to, Bytes message) override;
@@ -75,7 +76,8 @@ class NodeDriver final : private NodeIo {
   void open_other_ports(boost::asio::io_context& context);
   Port* port_for(const IpAddress& address);
   void wait(Port& port);
-  void receive(Port& port);
+  void wait_for_lane(Port& port);
+  void receive(Port& port, std::span<const UdpSocket::Datagram> batch);
   void offer_lease(Port& port, const UdpSocket::Datagram& datagram, const Endpoint& to,
                    TimePoint now);
   void review_leases(TimePoint now);

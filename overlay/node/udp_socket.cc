@@ -4,7 +4,10 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/udp.h>
+
+#include "overlay/wire/header.hh"
 
 namespace i3 {
 namespace {
@@ -54,7 +57,9 @@ socklen_t make_sockaddr(const Endpoint& endpoint, bool v6, sockaddr_storage& out
 
 }  // namespace
 
-OwnedFd UdpSocket::bind(const Endpoint& address, bool dual) {
+namespace {
+
+OwnedFd bound(const Endpoint& address, bool dual, bool shared) {
   const bool v6 = !address.address.is_v4();
   OwnedFd fd(socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) fail(address.text(), "no socket", errno);
@@ -63,11 +68,28 @@ OwnedFd UdpSocket::bind(const Endpoint& address, bool dual) {
     if (setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0)
       fail(address.text(), "cannot set IPV6_V6ONLY", errno);
   }
+  const int on = 1;
+  if (shared && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+    fail(address.text(), "cannot set SO_REUSEPORT", errno);
   sockaddr_storage storage;
   const socklen_t size = make_sockaddr(address, v6, storage);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0)
     fail(address.text(), "cannot listen", errno);
   return fd;
+}
+
+}  // namespace
+
+// One that shares its port would not notice another program there, so one that does not is first.
+OwnedFd UdpSocket::bind(const Endpoint& address, bool dual) {
+  OwnedFd alone = bound(address, dual, false);
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (getsockname(alone.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0)
+    fail(address.text(), "has no name", errno);
+  const Endpoint local{address.address, from_sockaddr(storage).port};
+  alone = OwnedFd();
+  return bound(local, dual, true);
 }
 
 UdpSocket::UdpSocket(OwnedFd fd, Options options)
@@ -92,23 +114,49 @@ UdpSocket::UdpSocket(OwnedFd fd, Options options)
     getsockopt(fd_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, &only_size);
     dual_ = only == 0;
   }
-  const int on = 1;
   wildcard_ = options.answer_from_where_it_came && local_.address.unspecified();
-  if (wildcard_)
-    setsockopt(fd_.get(), v6_ ? IPPROTO_IPV6 : IPPROTO_IP, v6_ ? IPV6_RECVPKTINFO : IP_PKTINFO, &on,
-               sizeof on);
-  // Without it each datagram comes by itself.
-  setsockopt(fd_.get(), SOL_UDP, UDP_GRO, &on, sizeof on);
-  fcntl(fd_.get(), F_SETFL, fcntl(fd_.get(), F_GETFL) | O_NONBLOCK);
-  // As much as the kernel allows; less is not an error.
-  setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &kKernelBuffer, sizeof kKernelBuffer);
-  setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUF, &kKernelBuffer, sizeof kKernelBuffer);
+  prepare(fd_.get());
   for (std::size_t i = 0; i < kBatch; ++i)
     receive_vectors_[i] = {receive_buffer_.get() + i * kBuffer, kBuffer};
   received_.reserve(4 * kBatch);
 }
 
-std::span<const UdpSocket::Datagram> UdpSocket::receive() {
+void UdpSocket::prepare(int fd) const {
+  const int on = 1;
+  if (wildcard_)
+    setsockopt(fd, v6_ ? IPPROTO_IPV6 : IPPROTO_IP, v6_ ? IPV6_RECVPKTINFO : IP_PKTINFO, &on,
+               sizeof on);
+  // Without it each datagram comes by itself.
+  setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  // As much as the kernel allows; less is not an error.
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kKernelBuffer, sizeof kKernelBuffer);
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kKernelBuffer, sizeof kKernelBuffer);
+}
+
+// The second socket of the port; a program in the kernel, which sees the datagram from its header
+// on, says which of the two one goes to.
+bool UdpSocket::open_lane() {
+  constexpr auto kLabelled = static_cast<std::uint32_t>(wire::Type::labelled);
+  constexpr auto kRefresh = static_cast<std::uint32_t>(wire::Type::refresh);
+  std::array<sock_filter, 5> program{{BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 1),
+                                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kLabelled, 1, 0),
+                                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kRefresh, 0, 1),
+                                      BPF_STMT(BPF_RET | BPF_K, 1), BPF_STMT(BPF_RET | BPF_K, 0)}};
+  const sock_fprog filter{program.size(), program.data()};
+  try {
+    OwnedFd second = bound(local_, dual_, true);
+    if (setsockopt(second.get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) != 0)
+      return false;
+    prepare(second.get());
+    lane_ = std::move(second);
+    return true;
+  } catch (const SocketError&) {
+    return false;  // the port was bound by somebody who shares it with nobody
+  }
+}
+
+std::span<const UdpSocket::Datagram> UdpSocket::receive(int fd) {
   received_.clear();
   for (std::size_t i = 0; i < kBatch; ++i) {
     msghdr& header = receive_headers_[i].msg_hdr;
@@ -122,7 +170,7 @@ std::span<const UdpSocket::Datagram> UdpSocket::receive() {
   // An ICMP error of an earlier datagram comes back as a failed call; the next one goes on.
   int count = 0;
   for (int attempt = 0; attempt < 8; ++attempt) {
-    count = recvmmsg(fd_.get(), receive_headers_.data(), kBatch, MSG_DONTWAIT, nullptr);
+    count = recvmmsg(fd, receive_headers_.data(), kBatch, MSG_DONTWAIT, nullptr);
     if (count >= 0 || errno == EAGAIN || errno == EWOULDBLOCK) break;
   }
   filled_ = count == static_cast<int>(kBatch);

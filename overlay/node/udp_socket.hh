@@ -38,7 +38,8 @@ class UdpSocket {
     bool answer_from_where_it_came = true;
   };
 
-  // A bound socket. `::` serves IPv4 as well where `dual` is set.
+  // A bound socket, of which open_lane() can be asked. `::` serves IPv4 as well where `dual` is
+  // set.
   static OwnedFd bind(const Endpoint& address, bool dual);
 
   // Takes over a bound datagram socket of either family; throws SocketError.
@@ -47,6 +48,12 @@ class UdpSocket {
   // This machine's addresses changed: what came to one of them is no longer answered from it, for
   // from an address that is gone nothing leaves.
   void forget_own_addresses() { came_to_.clear(); }
+
+  // From now on what keeps going what stands, labelled packets and refreshes, waits in a queue of
+  // its own in the kernel, which nothing else fills. False where the system gives none.
+  bool open_lane();
+  bool has_lane() const { return static_cast<bool>(lane_); }
+  int lane_fd() const { return lane_.get(); }
 
   int fd() const { return fd_.get(); }
   const Endpoint& local() const { return local_; }
@@ -61,7 +68,8 @@ class UdpSocket {
     MutBytes bytes;
     std::optional<IpAddress> came_to;  // where that is looked at
   };
-  std::span<const Datagram> receive();
+  std::span<const Datagram> receive() { return receive(fd_.get()); }
+  std::span<const Datagram> receive_lane() { return receive(lane_.get()); }
   // The last receive() filled its batch: there may be more.
   bool more() const { return filled_; }
   // Where received bytes lie.
@@ -98,6 +106,8 @@ class UdpSocket {
     std::size_t each = 0;  // size of each datagram but the last; 0: there is one
   };
   static Ancillary ancillary(const msghdr& header);
+  std::span<const Datagram> receive(int fd);
+  void prepare(int fd) const;
   struct CameTo {
     IpAddress address;
     bool vouched = false;
@@ -106,7 +116,7 @@ class UdpSocket {
   std::optional<IpAddress> source_for(const Endpoint& to) const;
   void write_source(const std::optional<IpAddress>& source, UdpRoute& route) const;
 
-  OwnedFd fd_;
+  OwnedFd fd_, lane_;
   Endpoint local_;
   bool v6_ = false;
   bool dual_ = false;

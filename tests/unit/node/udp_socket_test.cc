@@ -6,6 +6,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "overlay/wire/header.hh"
+
 using namespace i3;
 
 namespace {
@@ -103,4 +105,45 @@ TEST_CASE("who proved nothing yet is answered from where it spoke to last") {
   bench.tell();
   bench.socket.flush();
   CHECK(bench.host.hears() == "127.0.0.2");
+}
+
+TEST_CASE("a flood of anything else leaves what keeps going what stands a queue of its own") {
+  UdpSocket socket(UdpSocket::bind(*Endpoint::parse("127.0.0.1:0"), false));
+  REQUIRE(socket.open_lane());
+  const Correspondent stranger, host;
+  const sockaddr_in in = system_address("127.0.0.1", socket.local().port);
+  const auto say = [&](const Correspondent& from, const std::vector<std::uint8_t>& bytes) {
+    ::sendto(from.fd.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&in),
+             sizeof in);
+  };
+  const auto message = [](wire::Type type, std::size_t size) {
+    std::vector<std::uint8_t> bytes(size);
+    Writer writer(bytes);
+    wire::Header{type, 0, 0}.write(writer);
+    return bytes;
+  };
+  // More than the kernel keeps.
+  const auto flood = message(wire::Type::probe, 1400);
+  for (int i = 0; i < 20'000; ++i) say(stranger, flood);
+  say(host, message(wire::Type::labelled, 100));
+  say(host, message(wire::Type::refresh, 96));
+  std::size_t others = 0;
+  for (auto batch = socket.receive(); !batch.empty(); batch = socket.receive())
+    for (const UdpSocket::Datagram& datagram : batch) {
+      CHECK(datagram.bytes[1] == static_cast<std::uint8_t>(wire::Type::probe));
+      ++others;
+    }
+  CHECK(others > 0);
+  CHECK(others < 20'000);
+  const auto kept = socket.receive_lane();
+  REQUIRE(kept.size() == 2);
+  CHECK(kept[0].from == host.at);
+  CHECK(kept[0].bytes.size() == 100);
+  CHECK(kept[1].bytes.size() == 96);
+}
+
+TEST_CASE("a port with two queues is nobody else's: a second program is told that it is in use") {
+  UdpSocket socket(UdpSocket::bind(*Endpoint::parse("127.0.0.1:0"), false));
+  REQUIRE(socket.open_lane());
+  CHECK_THROWS_AS(UdpSocket::bind(socket.local(), false), SocketError);
 }
