@@ -4,6 +4,7 @@
 
 #include "gateways/host_part.hh"
 #include "gateways/middlebox/middlebox.hh"
+#include "gateways/relay/relay_box.hh"
 #include "gateways/to_ip/to_ip.hh"
 #include "gateways/waypoint/from_ip.hh"
 #include "proxy/daemon/worker.hh"
@@ -23,6 +24,7 @@ void Gateway::begin(Worker& worker, std::string_view state) {
   worker_ = &worker;
   settings_ = parsed_;
   if (settings_.middlebox) kinds_.push_back(std::make_unique<Middlebox>(worker, settings_));
+  if (settings_.relay) kinds_.push_back(std::make_unique<RelayBox>(worker, settings_));
   if (settings_.ip_to_i3) kinds_.push_back(std::make_unique<FromIp>(worker, *settings_.ip_to_i3));
   // The last one: it takes every packet of its clients for a virtual address.
   if (settings_.i3_to_ip)
@@ -67,7 +69,8 @@ void Gateway::add_status(Json& status) {
   status["kinds"] = Json::array();
   for (const auto& [name, asked] : {std::pair{"i3-to-ip", settings_.i3_to_ip.has_value()},
                                     std::pair{"ip-to-i3", settings_.ip_to_i3.has_value()},
-                                    std::pair{"middlebox", settings_.middlebox.has_value()}})
+                                    std::pair{"middlebox", settings_.middlebox.has_value()},
+                                    std::pair{"relay", settings_.relay.has_value()}})
     if (asked) status["kinds"].push_back(name);
   for (const auto& kind : kinds_) kind->add_status(status);
 }

@@ -81,6 +81,12 @@ bool equal_constant_time(Bytes a, Bytes b);
 Id owner_prefix(const PublicKey& owner, std::uint32_t salt);
 // The two public IDs of a key are owner_prefix with these salts.
 inline constexpr std::uint32_t kPublicSalts[] = {0, 1};
+// Under this one a box takes packets to be passed on (wire/pass.hh).
+inline constexpr std::uint32_t kPassSalt = 2;
+// And under this one lies the end of a stack that a host's public IDs lead to.
+inline constexpr std::uint32_t kLeadSalt = 3;
+// No private prefix has one of these.
+inline constexpr std::uint32_t kKnownSalts[] = {0, 1, kPassSalt, kLeadSalt};
 inline Id public_id(const PublicKey& owner, std::size_t which = 0) {
   return owner_prefix(owner, kPublicSalts[which]);
 }

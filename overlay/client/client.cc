@@ -92,6 +92,18 @@ std::uint64_t Client::send(const SendById& packet, TimePoint now) {
   return state_->sends.send(packet, now);
 }
 
+std::uint64_t Client::send_stack(std::span<const Id> ids, std::uint8_t kind, Bytes payload,
+                                 TimePoint now) {
+  // Of data a node need say only now and then where the first ID is.
+  const bool data = kind == 0;
+  return state_->sends.send({.ids = ids,
+                             .kind = kind,
+                             .payload = payload,
+                             .every_stop = true,
+                             .want_node = !data || state_->sends.due(ids.front(), now)},
+                            now);
+}
+
 bool Client::pass_on(const wire::IdPacket& packet, Bytes payload, TimePoint now) {
   if (packet.id_count < 2 || packet.hop_limit <= 1) return false;
   SendById onward;
@@ -100,7 +112,8 @@ bool Client::pass_on(const wire::IdPacket& packet, Bytes payload, TimePoint now)
   onward.payload = payload;
   onward.copies = std::max<std::uint8_t>(packet.copies, 1);
   onward.hop_limit = static_cast<std::uint8_t>(packet.hop_limit - 1);
-  onward.want_node = false;
+  onward.every_stop = (packet.flags & wire::IdPacket::kEveryStop) != 0;
+  onward.want_node = state_->sends.due(onward.ids.front(), now);
   return state_->sends.send(onward, now) != 0;
 }
 
@@ -124,6 +137,14 @@ wire::ReturnPath Client::path(const Id& id) const {
 
 bool Client::well_placed(const Id& id) const {
   return state_->placer.well_placed(id);
+}
+
+std::optional<std::uint32_t> Client::salt_of(const Id& id) const {
+  return state_->placer.salt_of(id);
+}
+
+void Client::lead_public(const std::optional<PublicStacks>& stacks, TimePoint now) {
+  state_->placer.lead_public(stacks, now);
 }
 
 bool Client::hold(const HeldTrigger& trigger, TimePoint now) {
@@ -263,6 +284,7 @@ void Client::change_ring(std::vector<EntryNode> entries, TimePoint now, WallTime
   auto fresh =
       std::make_unique<State>(old.identity, old.random, old.log, std::move(options), old.events);
   fresh->placer.stay_above(state_->placer.last_sequence());
+  fresh->placer.lead_public(state_->placer.public_stacks(), now);
   for (const HeldTrigger& held : state_->holder.all()) fresh->holder.hold(held, now);
   fresh->core.own_addresses = old.own_addresses;
   state_->nat.stop();

@@ -44,6 +44,7 @@ struct SendById {
   Bytes payload;
   std::uint8_t copies = wire::kDefaultCopies;   // how many targets it may reach
   std::uint8_t hop_limit = wire::kDefaultHops;  // less where it came from another host
+  bool every_stop = false;                      // an ID that nothing matches ends it
   bool nearest = false;   // copies go to the nearest triggers, not to all rows of one ID
   bool want_node = true;  // without, no answer is awaited
 };
@@ -207,6 +208,8 @@ class Client final : public OverlayAccess {
   // Sends a packet with IDs left over on to the next of them; `payload` is what this host made of
   // it. False at the end of its hop limit, or with no ID left.
   bool pass_on(const wire::IdPacket& packet, Bytes payload, TimePoint now);
+  std::uint64_t send_stack(std::span<const Id> ids, std::uint8_t kind, Bytes payload,
+                           TimePoint now) override;
   // Answers an ID packet that `node` delivered with that tag.
   void send_returned(const Endpoint& node, const wire::SourceTag& tag, std::uint8_t kind,
                      Bytes payload) override;
@@ -220,12 +223,17 @@ class Client final : public OverlayAccess {
   // Where the trigger stands now; no nodes if it does not.
   wire::ReturnPath path(const Id& id) const override;
   bool well_placed(const Id& id) const override;
+  std::optional<std::uint32_t> salt_of(const Id& id) const override;
 
   // Keeps a trigger beside the host's own addresses until let_go: a place in a group, or an ID that
   // leads to others. Replaces what is held of the same ID and owner. False beyond kMaxHeld.
   bool hold(const HeldTrigger& trigger, TimePoint now);
   void let_go(const Id& id, const PublicKey& owner, TimePoint now);
   std::vector<HeldStatus> held() const;
+
+  // Public IDs lead to these IDs from now on, none of which is passed over; while there are none
+  // they are not inserted. Nothing: to this host.
+  void lead_public(const std::optional<PublicStacks>& stacks, TimePoint now);
 
   // What keys say of themselves is asked of nodes for these keys from now on, and what the host
   // believes of that is left there (client/records.hh). on_records tells.

@@ -17,6 +17,9 @@ struct HeldTrigger {
   std::vector<wire::Consent> stack;            // where it leads; none: to this host
 };
 
+// What a host's two public IDs lead to in place of this host; empty: not known yet.
+using PublicStacks = std::array<std::vector<wire::Consent>, std::size(kPublicSalts)>;
+
 // For status.
 struct HeldStatus {
   Id id;

@@ -2,6 +2,8 @@
 // RelayedClient, which nobody knows and whose every datagram goes to one node.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,9 @@ class OverlayAccess {
 
   virtual std::uint64_t send_by_id(const Id& id, std::uint8_t kind, Bytes payload,
                                    TimePoint now) = 0;
+  // The same by several IDs, none of which may be left out.
+  virtual std::uint64_t send_stack(std::span<const Id> ids, std::uint8_t kind, Bytes payload,
+                                   TimePoint now) = 0;
   virtual void send_returned(const Endpoint& node, const wire::SourceTag& tag, std::uint8_t kind,
                              Bytes payload) = 0;
   virtual Id take_private(TimePoint now) = 0;
@@ -34,6 +39,9 @@ class OverlayAccess {
   // False for a private trigger that take_private would not give any more: it stands where it does
   // until it is released, but new ones are nearer.
   virtual bool well_placed(const Id&) const { return true; }
+
+  // The salt of the prefix that a private trigger lies under; nothing for any other ID.
+  virtual std::optional<std::uint32_t> salt_of(const Id&) const { return std::nullopt; }
 
   virtual bool ready() const = 0;
   virtual std::string trouble() const = 0;

@@ -10,8 +10,7 @@ Placer::Placer(Core& core, Entries& entries, NodeCache& cache, Observations& obs
   for (std::uint32_t salt : kPublicSalts)
     homes_.emplace_back(core, cache, salt, owner_prefix(key, salt));
   std::uint32_t salt = core.random.u32();
-  while (std::count(std::begin(kPublicSalts), std::end(kPublicSalts), salt))
-    salt = core.random.u32();
+  while (std::count(std::begin(kKnownSalts), std::end(kKnownSalts), salt)) salt = core.random.u32();
   for (int i = 0; i < 2; ++i) homes_.emplace_back(core, cache, salt, owner_prefix(key, salt));
   homes_.back().in_use = false;
   for (std::size_t i = 0; i < kPrivateHome; ++i) add(homes_[i].prefix, Use::public_id, i);
@@ -64,6 +63,16 @@ Id Placer::fresh_private(std::size_t home) {
   do core_.random.fill(MutBytes(id.bytes).subspan(16));
   while (triggers_.contains(id));
   return id;
+}
+
+void Placer::lead_public(const std::optional<PublicStacks>& stacks, TimePoint now) {
+  public_stacks_ = stacks;
+  for (std::size_t home = 0; home < kPrivateHome; ++home)
+    for (Post& post : homes_[home].posts) {
+      restart(home, post);
+      want_all(home, post);
+    }
+  run(now);
 }
 
 void Placer::start(TimePoint now) {
@@ -196,6 +205,7 @@ bool Placer::ready() const {
 std::string Placer::trouble() const {
   for (std::size_t i = 0; i < kPrivateHome; ++i) {
     const auto found = triggers_.find(homes_[i].prefix);
+    if (waits_for_stack(i)) return "the box by which all have to come has not consented yet";
     if (found == triggers_.end() || !found->second.stands()) return homes_[i].finder.trouble();
   }
   return {};

@@ -96,6 +96,8 @@ class Placer {
   void start(TimePoint now);
   Id take(TimePoint now);
   void release(const Id& id, TimePoint now);
+  void lead_public(const std::optional<PublicStacks>& stacks, TimePoint now);
+  const std::optional<PublicStacks>& public_stacks() const { return public_stacks_; }
 
   // placer_moving.cc. Makes triggers ready under another private prefix; they are given out once
   // they stand at that node. False while triggers of an earlier prefix are left.
@@ -107,6 +109,11 @@ class Placer {
   bool well_placed(const Id& id) const {
     const auto found = triggers_.find(id);
     return found != triggers_.end() && found->second.home == private_;
+  }
+  std::optional<std::uint32_t> salt_of(const Id& id) const {
+    const auto found = triggers_.find(id);
+    if (found == triggers_.end()) return std::nullopt;
+    return homes_[found->second.home].salt;
   }
   // The node that keeps private triggers.
   std::optional<wire::NodeContact> private_owner() const {
@@ -194,6 +201,10 @@ class Placer {
   using Operations = std::map<std::uint64_t, Operation>;  // by nonce
 
   Trigger& add(const Id& id, TriggerStatus::Use use, std::size_t home);
+  // Its triggers lead to IDs that are not known yet.
+  bool waits_for_stack(std::size_t home) const {
+    return home < kPrivateHome && public_stacks_ && (*public_stacks_)[home].empty();
+  }
   void top_up(TimePoint now);
   Id fresh_private(std::size_t home);
   void changed(const Id& id, const Trigger& trigger);
@@ -252,6 +263,7 @@ class Placer {
   Keeper keeper_;
   std::deque<Home> homes_;              // the public ones, then the private ones
   std::size_t private_ = kPrivateHome;  // the one in use
+  std::optional<PublicStacks> public_stacks_;
   std::map<Id, Trigger> triggers_;
   std::set<Id> spares_;       // of triggers_
   std::set<Id> next_spares_;  // the same under the prefix that is made ready

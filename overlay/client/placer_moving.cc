@@ -5,8 +5,7 @@
 namespace i3::client {
 
 void Placer::begin_at(std::uint32_t private_salt) {
-  if (started_ || std::count(std::begin(kPublicSalts), std::end(kPublicSalts), private_salt))
-    return;
+  if (started_ || std::count(std::begin(kKnownSalts), std::end(kKnownSalts), private_salt)) return;
   Home& home = homes_[private_];
   home.salt = private_salt;
   home.prefix = owner_prefix(core_.identity.key(), private_salt);
@@ -22,7 +21,7 @@ bool Placer::move_private(std::uint32_t salt, const PublicKey& node, TimePoint n
   const std::size_t next = other_private();
   Home& home = homes_[next];
   if (!started_ || stopping_ || home.in_use || holds_any(next) || salt == homes_[private_].salt ||
-      std::count(std::begin(kPublicSalts), std::end(kPublicSalts), salt))
+      std::count(std::begin(kKnownSalts), std::end(kKnownSalts), salt))
     return false;
   home.salt = salt;
   home.prefix = owner_prefix(core_.identity.key(), salt);

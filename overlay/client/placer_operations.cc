@@ -28,6 +28,7 @@ bool Placer::start_next(std::size_t index, Post& post, TimePoint now) {
     return true;
   }
   if (!remove) {
+    if (waits_for_stack(index)) return false;
     // While the owner is looked up anew nothing more goes to the old one.
     const auto& owner = home.finder.target();
     if (post.role == Post::Role::owner && !(owner && owner->address == post.at.address))
@@ -101,6 +102,10 @@ void Placer::transmit(std::uint64_t nonce, Operation& operation, TimePoint now) 
   insert.sequence = operation.sequence;
   insert.lifetime_ms = core_.options.lifetime_ms;
   if (operation.home < kPrivateHome) insert.rate_pps = core_.options.public_rate_pps;
+  if (operation.home < kPrivateHome && public_stacks_ && !operation.remove) {
+    insert.stack = (*public_stacks_)[operation.home];
+    insert.every_stop = true;
+  }
   ++(operation.remove ? core_.counters.removals : core_.counters.inserts);
   if (!operation.proof) {
     core_.send(operation.at.address, insert);

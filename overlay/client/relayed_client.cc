@@ -245,23 +245,36 @@ wire::ReturnPath RelayedClient::path(const Id& id) const {
 
 std::uint64_t RelayedClient::send_by_id(const Id& id, std::uint8_t kind, Bytes payload,
                                         TimePoint now) {
-  if (step_ == Step::lost || step_ == Step::stopped) return 0;
+  return send_ids({&id, 1}, 0, kind, payload, now);
+}
+
+std::uint64_t RelayedClient::send_stack(std::span<const Id> ids, std::uint8_t kind, Bytes payload,
+                                        TimePoint now) {
+  return send_ids(ids, wire::IdPacket::kEveryStop, kind, payload, now);
+}
+
+std::uint64_t RelayedClient::send_ids(std::span<const Id> ids, std::uint8_t flags,
+                                      std::uint8_t kind, Bytes payload, TimePoint now) {
+  if (step_ == Step::lost || step_ == Step::stopped || ids.size() > wire::kMaxStack) return 0;
   wire::IdPacket packet;
   packet.kind = kind;
+  packet.flags = flags;
   packet.nonce = random_.u64() | 1;
-  packet.ids[0] = id;
+  packet.id_count = ids.size();
+  std::copy(ids.begin(), ids.end(), packet.ids.begin());
   packet.payload = payload;
   // Only who meets somebody waits for a word on it.
   const bool transport = kind == 0;
-  if (!transport) packet.flags = wire::IdPacket::kWantNode;
-  if (transport && send_by_way(packet, now)) return packet.nonce;
+  if (!transport) packet.flags |= wire::IdPacket::kWantNode;
+  // A label leads to one ID only.
+  if (transport && ids.size() == 1 && send_by_way(packet, now)) return packet.nonce;
   if (!send(packet)) return 0;
   counters_.by_id += transport ? 1 : 0;
   if (transport) return packet.nonce;
   while (!asked_.empty() &&
          (asked_.size() >= kMaxAsked || now - asked_.front().at >= kAnswerWithin))
     asked_.pop_front();
-  asked_.push_back({packet.nonce, id, now});
+  asked_.push_back({packet.nonce, ids.front(), now});
   return packet.nonce;
 }
 

@@ -78,6 +78,8 @@ class RelayedClient final : public OverlayAccess {
   TimePoint next_deadline() const override;
   void on_timer(TimePoint now, WallTime wall) override;
   std::uint64_t send_by_id(const Id& id, std::uint8_t kind, Bytes payload, TimePoint now) override;
+  std::uint64_t send_stack(std::span<const Id> ids, std::uint8_t kind, Bytes payload,
+                           TimePoint now) override;
   void send_returned(const Endpoint& node, const wire::SourceTag& tag, std::uint8_t kind,
                      Bytes payload) override;
   Id take_private(TimePoint now) override;
@@ -126,6 +128,8 @@ class RelayedClient final : public OverlayAccess {
   bool on_inserted(const wire::Inserted& inserted, TimePoint now);
   bool on_refreshed(const wire::Refreshed& refreshed, TimePoint now);
   bool on_refused(const wire::Refused& refused, TimePoint now);
+  std::uint64_t send_ids(std::span<const Id> ids, std::uint8_t flags, std::uint8_t kind,
+                         Bytes payload, TimePoint now);
   // True if the packet left under the way's label; else `packet` asks for one, if it is time.
   bool send_by_way(wire::IdPacket& packet, TimePoint now);
   bool on_way(const wire::Way& way, TimePoint now);

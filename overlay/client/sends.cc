@@ -56,8 +56,10 @@ std::optional<Endpoint> Sends::other_way(const Id& id, Latest& latest, TimePoint
   if (nodes.size() > 1) add(nodes[1]);
   add(entries_.best(silent));
   for (const Endpoint& node : nodes) add(node);
-  if (ways.empty()) return entries_.best();
-  return ways[latest.turn++ % ways.size()];
+  const auto next = ways.empty() ? entries_.best() : ways[latest.turn++ % ways.size()];
+  // Also for packets that want no answer, until one that does goes there.
+  if (next) latest.to = *next;
+  return next;
 }
 
 // Two entry nodes are asked, for one of them may be the one that died.
@@ -109,7 +111,8 @@ std::uint64_t Sends::send(const SendById& sending, TimePoint now) {
   wire::IdPacket packet;
   packet.kind = sending.kind;
   packet.flags = static_cast<std::uint8_t>((sending.want_node ? wire::IdPacket::kWantNode : 0) |
-                                           (sending.nearest ? wire::IdPacket::kNearest : 0));
+                                           (sending.nearest ? wire::IdPacket::kNearest : 0) |
+                                           (sending.every_stop ? wire::IdPacket::kEveryStop : 0));
   packet.copies = sending.copies;
   packet.hop_limit = sending.hop_limit;
   packet.nonce = core_.nonce();
@@ -130,6 +133,7 @@ void Sends::remember(std::uint64_t nonce, const Outstanding& sent, TimePoint now
   Latest& latest = latest_[sent.id];
   if (latest.since == kNever || latest.to != sent.to) latest.since = now;
   latest.nonce = nonce;
+  latest.asked = now;
   latest.to = sent.to;
   std::erase_if(asked_, [&](const auto& entry) { return now - entry.second >= kReturnsWithin; });
   if (asked_.size() >= kMaxAsked && !asked_.contains(sent.to))

@@ -40,6 +40,7 @@ class Sends {
   // What is sent this long after the first unanswered send takes another way: another entry node,
   // or a node that the ring names for that position, for its owner may be dead and not missed yet.
   static constexpr Duration kOtherWayAfter = std::chrono::milliseconds(150);
+  static constexpr Duration kAskEvery = std::chrono::milliseconds(100);
   static constexpr std::size_t kMaxSearches = 64;
   static constexpr Duration kSearchesApart = std::chrono::seconds(1);
   static constexpr Duration kSearchKept = std::chrono::seconds(30);
@@ -50,6 +51,11 @@ class Sends {
 
   // Returns the packet's nonce; 0 if nothing could be sent.
   std::uint64_t send(const SendById& sending, TimePoint now);
+  // Packets for this ID tell us their node, and whether that is alive, if they ask so often.
+  bool due(const Id& id, TimePoint now) const {
+    const auto found = latest_.find(id);
+    return found == latest_.end() || now - found->second.asked >= kAskEvery;
+  }
   // True if this answers a send of ours and came from the node that was asked.
   bool on_forwarded(const Endpoint& from, const wire::Forwarded& forwarded, TimePoint now);
   bool on_not_present(const Endpoint& from, const wire::NotPresent& absent, TimePoint now);
@@ -74,6 +80,7 @@ class Sends {
     std::uint64_t nonce = 0;  // of the last one
     Endpoint to;
     TimePoint since = kNever;  // the first one by this way since anything was answered
+    TimePoint asked{};         // when the last one was sent that wanted an answer
     unsigned turn = 0;         // ways given up since anything was answered
   };
   // Nodes that the ring names for a position.

@@ -109,9 +109,10 @@ void NodeCore::hand_over(Packet packet, std::uint8_t left, TimePoint now) {
   forward(packet, *successor, static_cast<std::uint8_t>(kHanded | (left - 1)), now);
 }
 
-// Seed 001, 2.4: an ID that nothing matches is passed over while the stack holds another one.
+// Seed 001, 2.4: an ID that nothing matches is passed over while the stack holds another one,
+// unless the packet says that it must not.
 void NodeCore::absent(Packet packet, TimePoint now) {
-  if (packet.ids.id_count > 1) {
+  if (packet.ids.id_count > 1 && !(packet.ids.flags & wire::IdPacket::kEveryStop)) {
     // What could not be tried is not said to be absent.
     if (packet.ids.hop_limit <= 1) return counters_.add("hop_limit");
     std::copy(packet.ids.ids.begin() + 1, packet.ids.ids.end(), packet.ids.ids.begin());
@@ -131,6 +132,7 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
   struct Onward {
     std::array<Id, wire::kMaxStack> ids{};
     std::size_t count = 0;
+    std::uint8_t flags = 0;
     ChainStep step;
   };
   std::vector<Onward> onward;
@@ -165,6 +167,8 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
     }
     auto rest = std::copy(match.stack.begin(), match.stack.end(), next.ids.begin());
     std::copy_n(out.ids.begin() + 1, out.id_count - 1, rest);
+    next.flags = packet.ids.flags & wire::IdPacket::kEveryStop;
+    if (match.every_stop) next.flags = wire::IdPacket::kEveryStop;
     next.step = {match.slot, triggers_.generation(match.slot), packet.ids.target()};
     onward.push_back(next);
   }
@@ -185,7 +189,7 @@ void NodeCore::deliver_all(const Packet& packet, std::span<const TriggerTable::M
     copy.ids.ids = next.ids;
     copy.ids.id_count = next.count;
     copy.ids.copies = std::max<std::uint8_t>(share, 1);
-    copy.ids.flags = 0;
+    copy.ids.flags = next.flags;
     copy.source = through(packet.source, next.step, packet.arrived_size, now);
     --copy.ids.hop_limit;
     copy.sender.reset();

@@ -53,6 +53,7 @@ TriggerSpec spec_of(const wire::Insert& insert, const Endpoint& from) {
     spec.stack.push_back(consent.id);
     spec.not_after = std::min(spec.not_after, consent.expiry);
   }
+  spec.every_stop = insert.every_stop;
   return spec;
 }
 

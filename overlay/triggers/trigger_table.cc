@@ -64,6 +64,7 @@ TriggerTable::Stored TriggerTable::put(const TriggerSpec& spec, TimePoint now, W
   cold.not_after = spec.not_after;
   cold.put_at_ms = milliseconds_of(now);
   set_stack(cold, spec.stack);
+  if (cold.stack != kNone) stacks_[cold.stack].every_stop = spec.every_stop;
   hot.observed = spec.observed;
   hot.leads = spec.stack.empty();
   if (hot.rate_pps != spec.rate_pps || fresh) {
@@ -117,7 +118,8 @@ void TriggerTable::collect(std::uint32_t slot, bool exact_too, std::size_t most,
     if (row.stack == kNone)
       matches_.push_back({slot, &row.id, &hot_[slot].observed, {}, delegated});
     else
-      matches_.push_back({slot, &row.id, nullptr, stacks_[row.stack].span(), delegated});
+      matches_.push_back({slot, &row.id, nullptr, stacks_[row.stack].span(), delegated,
+                          stacks_[row.stack].every_stop});
   }
 }
 

@@ -31,7 +31,8 @@ struct TriggerSpec {
   bool exact = true;
   std::uint64_t sequence = 0;
   Endpoint observed;
-  std::vector<Id> stack;  // the target; empty: the observed endpoint
+  std::vector<Id> stack;    // the target; empty: the observed endpoint
+  bool every_stop = false;  // none of the stack is passed over
   std::uint32_t rate_pps = 0;
   Duration lifetime{};                     // 0: the default
   WallTime not_after = ~std::uint64_t{0};  // no refresh carries it beyond
@@ -86,6 +87,7 @@ class TriggerTable {
     const Endpoint* target = nullptr;  // null for a stack
     std::span<const Id> stack;
     bool delegated = false;  // a group's: a node that does not own the ID may lack other members
+    bool every_stop = false;
   };
   // The rows with this very ID; where there are none, those with the one ID, among the rows that
   // are not exact, that shares the most leading bits, at least Id::kMinimumMatch. At most `most`.
@@ -208,6 +210,7 @@ class TriggerTable {
   struct Stack {
     std::array<Id, wire::kMaxStack> ids;
     std::size_t count = 0;
+    bool every_stop = false;
     TimePoint suspended_until{};
     unsigned suspensions = 0;  // in a row
     std::span<const Id> span() const { return {ids.data(), count}; }

@@ -41,7 +41,7 @@ std::optional<IdPacket> IdPacket::parse(Bytes message) {
   const std::uint8_t zero = reader.u8();
   packet.tag = reader.array<8>();
   packet.nonce = reader.u64();
-  const bool bad = header.type != Type::packet || (header.flags & ~15) != 0 || zero != 0 ||
+  const bool bad = header.type != Type::packet || (header.flags & ~31) != 0 || zero != 0 ||
                    packet.id_count == 0 || packet.id_count > kMaxStack;
   if (!reader.ok() || bad) return std::nullopt;
   for (std::size_t i = 0; i < packet.id_count; ++i) packet.ids[i] = Id::read(reader);

@@ -53,13 +53,15 @@ struct Direct {
 // node has the same tag for a while. A receiver may answer along it with `returned`.
 using SourceTag = std::array<std::uint8_t, 8>;
 
-//  header (flags: bit 0 want_node, bit 1 delivered, bit 2 nearest, bit 3 want_way)
+//  header (flags: bit 0 want_node, bit 1 delivered, bit 2 nearest, bit 3 want_way,
+//  bit 4 every_stop)
 //  | hop limit 1 | copies 1 | IDs 1 | zero 1 | source tag 8 | nonce 8 | IDs 32 each | session
 //  message
 // The first ID routes it. `copies` bounds how often multicast may copy it and is split among
 // copies. A host writes a zero tag; the delivering node stamps it and sets `delivered`. IDs behind
 // the first are still to come: a host that has done its part sends the packet on to them. With
-// `nearest` the copies go to the nearest triggers that are not exact, each of another ID.
+// `nearest` the copies go to the nearest triggers that are not exact, each of another ID. With
+// `every_stop` an ID that nothing matches ends the packet; without, it is passed over.
 inline constexpr std::size_t kMaxStack = 4;
 inline constexpr std::uint8_t kDefaultHops = 32;
 inline constexpr std::uint8_t kDefaultCopies = 16;
@@ -67,7 +69,8 @@ inline constexpr std::size_t id_packet_size(std::size_t ids) {
   return kHeaderSize + 20 + 32 * ids;
 }
 struct IdPacket {
-  static constexpr std::uint8_t kWantNode = 1, kDelivered = 2, kNearest = 4, kWantWay = 8;
+  static constexpr std::uint8_t kWantNode = 1, kDelivered = 2, kNearest = 4, kWantWay = 8,
+                                kEveryStop = 16;
 
   std::uint8_t kind = 0;
   std::uint8_t flags = 0;

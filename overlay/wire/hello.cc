@@ -3,8 +3,8 @@
 namespace i3::wire {
 namespace {
 
-constexpr std::uint8_t kShortcuts = 1, kToBox = 2, kFromBox = 4, kRedirect = 8;
-constexpr std::uint8_t kAllFlags = kShortcuts | kToBox | kFromBox | kRedirect;
+constexpr std::uint8_t kShortcuts = 1, kToBox = 2, kFromBox = 4, kRedirect = 8, kStop = 16;
+constexpr std::uint8_t kAllFlags = kShortcuts | kToBox | kFromBox | kRedirect | kStop;
 
 }  // namespace
 
@@ -51,6 +51,10 @@ std::optional<Hello> Hello::parse(Bytes payload) {
     hello.through->leave = Spokesman::read(reader);
   }
   if ((flags & kRedirect) != 0) hello.redirect = Redirect::read(reader);
+  if ((flags & kStop) != 0) {
+    hello.stop = Id::read(reader);
+    if (hello.shortcuts || !hello.path.nodes.empty() || count != 0) reader.fail();
+  }
   if (!reader.ok()) return std::nullopt;
   hello.early = reader.rest();
   return hello;
@@ -61,6 +65,7 @@ void Hello::write(Writer& writer) const {
   std::uint8_t flags = shortcuts ? kShortcuts : 0;
   if (through) flags |= through->way == Through::Way::to_box ? kToBox : kFromBox;
   if (redirect) flags |= kRedirect;
+  if (stop) flags |= kStop;
   writer.u8(flags);
   writer.u32(ipv4);
   writer.bytes(ipv6);
@@ -73,6 +78,7 @@ void Hello::write(Writer& writer) const {
     through->leave.write(writer);
   }
   if (redirect) redirect->write(writer);
+  if (stop) stop->write(writer);
   writer.bytes(early);
 }
 

@@ -26,9 +26,10 @@ struct ReturnPath {
 };
 
 // The host's part of both handshake payloads.
-//  flags 1 (bit 0 shortcuts welcome, 1 to a middle-box, 2 from a middle-box, 3 redirect) | IPv4 4
-//  | IPv6 16 | inner MTU 2 | return path | count 1 and candidate endpoints 18 each (at most 8)
-//  | through 104, if bit 1 or 2 | redirect 104, if bit 3 | early packet: the rest
+//  flags 1 (bit 0 shortcuts welcome, 1 to a middle-box, 2 from a middle-box, 3 redirect, 4 by a
+//  stop) | IPv4 4 | IPv6 16 | inner MTU 2 | return path | count 1 and candidate endpoints 18 each
+//  (at most 8) | through 104, if bit 1 or 2 | redirect 104, if bit 3 | stop 32, if bit 4 | early
+//  packet: the rest
 struct Hello {
   static constexpr std::size_t kMaxCandidates = 8;
   bool shortcuts = false;
@@ -39,7 +40,10 @@ struct Hello {
   std::vector<Endpoint> candidates;
   std::optional<Through> through;    // this session is half of a conversation through a middle-box
   std::optional<Redirect> redirect;  // "reach me so"; or what a middle-box is shown of that
-  Bytes early;                       // borrowed; empty: none
+  // The ID to be put before the return path's, which is one that only the box there can read
+  // (pass.hh). Then neither nodes nor candidates are told, and no shortcuts are welcome.
+  std::optional<Id> stop;
+  Bytes early;  // borrowed; empty: none
 
   static std::optional<Hello> parse(Bytes payload);
   void write(Writer& writer) const;

@@ -129,6 +129,7 @@ std::optional<Insert> Insert::parse(Bytes message) {
   insert.exact = (header.flags & kExact) != 0;
   insert.remove = (header.flags & kRemove) != 0;
   insert.proof = (header.flags & kProof) != 0;
+  insert.every_stop = (header.flags & kEveryStop) != 0;
   insert.nonce = reader.u64();
   insert.id = Id::read(reader);
   insert.owner = PublicKey::read(reader);
@@ -145,7 +146,8 @@ std::optional<Insert> Insert::parse(Bytes message) {
   }
   insert.cookie = reader.array<16>();
   insert.signature = reader.array<64>();
-  const bool bad = header.type != Type::insert || header.kind != 0 || (header.flags & ~31) != 0;
+  const bool bad = header.type != Type::insert || header.kind != 0 || (header.flags & ~63) != 0 ||
+                   (insert.every_stop && insert.stack.empty());
   if (!reader.complete() || bad) return std::nullopt;
   return insert;
 }
@@ -153,7 +155,8 @@ std::optional<Insert> Insert::parse(Bytes message) {
 void Insert::write(Writer& writer) const {
   assert(stack.size() <= kMaxStack);
   const int flags = (exact ? kExact : 0) | (remove ? kRemove : 0) | (delegation ? kDelegation : 0) |
-                    (stack.empty() ? 0 : kStack) | (proof ? kProof : 0);
+                    (stack.empty() ? 0 : kStack) | (proof ? kProof : 0) |
+                    (every_stop ? kEveryStop : 0);
   Header{Type::insert, 0, static_cast<std::uint8_t>(flags)}.write(writer);
   writer.u64(nonce);
   id.write(writer);

@@ -52,7 +52,8 @@ struct Consent {
   bool operator==(const Consent&) const = default;
 };
 
-//  header (flags: exact bit 0, remove bit 1, delegation bit 2, stack bit 3, proof bit 4)
+//  header (flags: exact bit 0, remove bit 1, delegation bit 2, stack bit 3, proof bit 4,
+//  every_stop bit 5, with a stack only)
 //  | nonce 8 | ID 32 | owner 32 | salt 4 | sequence 8 | lifetime 4 (ms) | packets a second 4 (0: no
 //  limit) | delegation 121, if any | count 1 and that many consents 140 (1 to 4), if a stack |
 //  cookie 16 | signature 64
@@ -61,13 +62,15 @@ struct Consent {
 // owner's, or the delegation's member's, over
 //   "i3 insert v1" || observed endpoint 18 || node's ring ID 16 || all bytes before the signature.
 struct Insert {
-  static constexpr std::uint8_t kExact = 1, kRemove = 2, kDelegation = 4, kStack = 8, kProof = 16;
+  static constexpr std::uint8_t kExact = 1, kRemove = 2, kDelegation = 4, kStack = 8, kProof = 16,
+                                kEveryStop = 32;
   static constexpr std::size_t kMinSize = kHeaderSize + 8 + 32 + 32 + 4 + 8 + 4 + 4 + 16 + 64;
 
   std::uint64_t nonce = 0;
   bool exact = true;  // matches this ID only, not the longest prefix
   bool remove = false;
   bool proof = false;
+  bool every_stop = false;  // no ID of the stack is passed over
   Id id;
   PublicKey owner;
   std::uint32_t salt = 0;

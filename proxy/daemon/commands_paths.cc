@@ -195,6 +195,10 @@ Json nat_json(Worker& worker) {
 Json ways_json(Worker& worker, const Peer& peer) {
   const TimePoint now = worker.clock().now();
   Json ways = Json::array();
+  if (peer.by_stops()) {
+    const std::string text = worker.host().path_text(peer);
+    ways.push_back(way("relay", text.substr(text.find(' ') + 1), "works", nullptr, nullptr));
+  }
   for (const Candidate& candidate : peer.direct.candidates)
     ways.push_back(direct_way(peer, candidate, now));
   for (const auto& at : peer.theirs.nodes) {

@@ -20,6 +20,8 @@ std::string path_reason(Worker& worker, const Peer& peer) {
   if (direct.active && direct.took)
     return "straight, " + std::to_string(static_cast<int>(to_ms(*direct.took))) +
            " ms after it was wanted";
+  if (peer.stop) return "sealed packets go and come by that box, as the settings say";
+  if (peer.their_stop) return "the other side wants its packets by a box of its choice";
   if (direct.active) return "proved by an authenticated challenge";
   if (worker.transports().on_tls())
     return "over TLS: " + std::string(worker.transports().choice().reason());
@@ -35,9 +37,18 @@ std::string path_reason(Worker& worker, const Peer& peer) {
   return reason;
 }
 
+// The box by which sealed packets go: its name, or, where the peer chose it, the prefix it is
+// reached under.
+Json peer_relay(Worker& worker, const Peer& peer) {
+  if (!peer.by_stops()) return nullptr;
+  const std::string text = worker.host().path_text(peer);
+  return text.substr(text.find(' ') + 1);
+}
+
 // "direct ADDR" or "node ADDR" as the two fields that programs read.
 std::pair<Json, Json> path_fields(Worker& worker, const Peer& peer, bool stands) {
   if (!stands) return {nullptr, nullptr};
+  if (peer.by_stops()) return {"relay", peer_relay(worker, peer)};
   if (peer.direct.active) return {"direct", peer.direct.active->text()};
   const std::string text = worker.host().path_text(peer);
   const auto* at = peer.current();
@@ -84,6 +95,7 @@ Json peer_json(Worker& worker, Peer& peer) {
           {"path", path},
           {"via", via},
           {"middlebox", box_text(worker, peer)},
+          {"relay", peer_relay(worker, peer)},
           {"between", between_text(worker, peer)},
           {"reason", stands ? Json(path_reason(worker, peer)) : text_or_null(peer.absent_reason)},
           {"rtt_ms", peer.rtt > Duration{} ? Json(to_ms(peer.rtt)) : Json()},

@@ -173,8 +173,8 @@ TransportChoice::Mode mode_of(Transport transport);
 // What the settings ask for that this version does not do; said in status.
 std::vector<std::string> unsupported(const ProxySettings& settings);
 std::string unsupported(const BookEntry& entry);
-// The key of the middle-box that the entry names, if it names one.
-std::optional<PublicKey> box_of(const BookEntry& entry, const AddressBooks& books);
+// The key of the box that an entry names, if it names one.
+std::optional<PublicKey> key_of_box(const std::string& name, const AddressBooks& books);
 // The host's side of the settings: whom it knows, and who may come in.
 Directory directory_of(const ProxySettings& settings);
 std::vector<Allow> allow_of(const ProxySettings& settings);

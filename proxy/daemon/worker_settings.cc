@@ -32,8 +32,8 @@ std::vector<std::string> unsupported(const ProxySettings& settings) {
   return notes;
 }
 
-std::optional<PublicKey> box_of(const BookEntry& entry, const AddressBooks& books) {
-  const BookEntry* box = entry.middlebox.empty() ? nullptr : books.find(entry.middlebox);
+std::optional<PublicKey> key_of_box(const std::string& name, const AddressBooks& books) {
+  const BookEntry* box = name.empty() ? nullptr : books.find(name);
   return box != nullptr ? std::optional(box->key) : std::nullopt;
 }
 
@@ -41,19 +41,20 @@ Directory directory_of(const ProxySettings& settings) {
   std::vector<KnownHost> hosts;
   for (const BookEntry* entry : settings.books.entries())
     if (unsupported(*entry).empty() && !entry->anonymous && entry->kind != EntryKind::group)
-      hosts.push_back({entry->name, entry->key, entry->shortcuts, box_of(*entry, settings.books),
-                       entry->kind == EntryKind::gateway});
+      hosts.push_back(
+          {entry->name, entry->key, entry->shortcuts, key_of_box(entry->middlebox, settings.books),
+           entry->kind == EntryKind::gateway, key_of_box(entry->stack, settings.books)});
   std::vector<PublicKey> allowed;
   for (const AllowRule& rule : settings.inbound.rules())
     if (rule.from) allowed.push_back(*rule.from);
-  return Directory(std::move(hosts), allowed, settings.inbound.middlebox);
+  return Directory(std::move(hosts), allowed, settings.inbound.middlebox, settings.inbound.stack);
 }
 
 std::vector<VisitName> visits_of(const ProxySettings& settings) {
   std::vector<VisitName> names;
   for (const BookEntry* entry : settings.books.entries())
     if (entry->anonymous && unsupported(*entry).empty())
-      names.push_back({entry->name, entry->key, box_of(*entry, settings.books)});
+      names.push_back({entry->name, entry->key, key_of_box(entry->middlebox, settings.books)});
   return names;
 }
 

@@ -82,19 +82,23 @@ Directory Believed::applied(const Directory& named) const {
     const auto key = current(host.key);
     if (!key) continue;
     host.key = *key;
-    if (host.middlebox) {
-      host.middlebox = current(*host.middlebox);
-      if (!host.middlebox) continue;  // never without the box that it is to go through
-    }
+    const auto box_is_believed = [&](std::optional<PublicKey>& box) {
+      if (!box) return true;
+      box = current(*box);
+      return box.has_value();
+    };
+    // Never without the box that it is to go through.
+    if (!box_is_believed(host.middlebox) || !box_is_believed(host.stack)) continue;
     hosts.push_back(std::move(host));
   }
   std::vector<PublicKey> allowed;
   for (const PublicKey& key : named.allowed())
     if (const auto now = current(key)) allowed.push_back(*now);
   // A revoked box still has to be come through, which nobody can.
-  std::optional<PublicKey> box = named.inbound_box();
-  if (box) box = current(*box).value_or(*box);
-  return Directory(std::move(hosts), allowed, box);
+  std::optional<PublicKey> box = named.inbound_box(), stop = named.inbound_stop();
+  for (std::optional<PublicKey>* one : {&box, &stop})
+    if (*one) *one = current(**one).value_or(**one);
+  return Directory(std::move(hosts), allowed, box, stop);
 }
 
 std::vector<Allow> Believed::applied(const std::vector<Allow>& lines) const {

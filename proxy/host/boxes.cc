@@ -83,6 +83,13 @@ void Boxes::settle(Peer& peer, TimePoint now) {
 void Boxes::take_partner(Peer& peer, const PublicKey& partner, bool theirs, TimePoint now) {
   peer.partner_is_theirs = theirs;
   if (peer.partner == partner) return;
+  end_sessions(peer, now);
+  peer.leave = {};
+  peer.no_box = false;
+  peer.partner = partner;
+}
+
+void Boxes::end_sessions(Peer& peer, TimePoint now) {
   const std::uint8_t close = static_cast<std::uint8_t>(wire::Control::close);
   courier_.send_control(peer, Bytes(&close, 1), now);
   rendezvous_.forget(peer);
@@ -96,9 +103,6 @@ void Boxes::take_partner(Peer& peer, const PublicKey& partner, bool theirs, Time
   peer.unconfirmed.clear();
   peer.unanswered_since = peer.keepalive_at = kNever;
   peer.ever_ready = false;
-  peer.leave = {};
-  peer.no_box = false;
-  peer.partner = partner;
 }
 
 void Boxes::add_box(Peer& peer, wire::Hello& hello) const {

@@ -30,6 +30,8 @@ class Boxes {
   // Sessions are with another one from now on; those with the last one end. `theirs`: by the peer's
   // own wish.
   void take_partner(Peer& peer, const PublicKey& partner, bool theirs, TimePoint now);
+  // What stands with the peer ends, and its way in.
+  void end_sessions(Peer& peer, TimePoint now);
   // Another one could take its middle-box's place.
   bool replaceable(const Peer& peer) const {
     return !peer.leg && (peer.partner_is_theirs || peer.redirect || group_for(peer.key));

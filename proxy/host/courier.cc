@@ -24,8 +24,15 @@ std::optional<Endpoint> Courier::reachable(const wire::NodeContact& node) const 
   return endpoint;
 }
 
-void Courier::send_to(const wire::ReturnPath& path, SessionKind kind, Frame frame, TimePoint now,
-                      std::size_t turn) {
+void Courier::send_to(const wire::Hello& said, const Peer* peer, SessionKind kind, Frame frame,
+                      TimePoint now, std::size_t turn) {
+  const wire::ReturnPath& path = said.path;
+  if (said.stop || (peer != nullptr && peer->stop)) {
+    const auto way =
+        peer != nullptr ? stops_.way(*peer, said.stop, path.id) : Stops::Way(*said.stop, path.id);
+    parts_.client.send_stack(way.ids(), static_cast<std::uint8_t>(kind), frame.bytes(), now);
+    return;
+  }
   for (std::size_t i = 0; i < path.nodes.size(); ++i) {
     const auto& at = path.nodes[(turn + i) % path.nodes.size()];
     auto endpoint = reachable(at.node);
@@ -35,6 +42,14 @@ void Courier::send_to(const wire::ReturnPath& path, SessionKind kind, Frame fram
     return;
   }
   parts_.client.send_by_id(path.id, static_cast<std::uint8_t>(kind), frame.bytes(), now);
+}
+
+std::uint64_t Courier::send_to_public(const Peer& peer, std::size_t which, SessionKind kind,
+                                      Bytes message, TimePoint now) {
+  const Id id = public_id(peer.partner, which);
+  const auto number = static_cast<std::uint8_t>(kind);
+  if (!peer.stop) return parts_.client.send_by_id(id, number, message, now);
+  return parts_.client.send_stack(stops_.way(peer, {}, id).ids(), number, message, now);
 }
 
 void Courier::send_direct(const Endpoint& to, SessionKind kind, Frame frame) {
@@ -61,7 +76,13 @@ void Courier::send_by_node(Peer& peer, SessionKind kind, Frame frame, TimePoint 
       return;
     }
   }
-  const Id target = peer.theirs.id == Id{} ? public_id(peer.partner) : peer.theirs.id;
+  const bool known = peer.theirs.id != Id{};
+  const Id target = known ? peer.theirs.id : public_id(peer.partner);
+  if (peer.by_stops()) {
+    const auto way = stops_.way(peer, known ? peer.their_stop : std::nullopt, target);
+    parts_.client.send_stack(way.ids(), static_cast<std::uint8_t>(kind), frame.bytes(), now);
+    return;
+  }
   parts_.client.send_by_id(target, static_cast<std::uint8_t>(kind), frame.bytes(), now);
 }
 
@@ -81,7 +102,7 @@ void Courier::send_again(Peer& peer, SessionKind kind, const Frame& frame) {
 }
 
 void Courier::send(Peer& peer, SessionKind kind, Frame frame, TimePoint now) {
-  if (peer.direct.active) return send_direct(*peer.direct.active, kind, frame);
+  if (peer.direct.active && !peer.by_stops()) return send_direct(*peer.direct.active, kind, frame);
   send_by_node(peer, kind, frame, now);
 }
 

@@ -13,7 +13,7 @@ std::int64_t whole_ms(Duration duration) {
 }  // namespace
 
 bool DirectWays::wanted(const Peer& peer) const {
-  return parts_.options.shortcuts && peer.shortcuts && peer.welcomes_shortcuts;
+  return parts_.options.shortcuts && peer.shortcuts && peer.welcomes_shortcuts && !peer.by_stops();
 }
 
 void DirectWays::learn(Peer& peer, const std::vector<Endpoint>& told, TimePoint now) {

@@ -19,15 +19,17 @@ struct KnownHost {
   bool shortcuts = true;
   std::optional<PublicKey> middlebox = {};  // everything to and from it goes through there
   bool gateway = false;                     // names are asked of it
+  std::optional<PublicKey> stack = {};      // sealed packets to and from it go by that box
 };
 
 class Directory {
  public:
   Directory() = default;
   // `allowed`: keys that some inbound rule names.
-  // `inbound_box`: the middle-box through which everybody has to come.
+  // `inbound_box`: the middle-box through which everybody has to come. `inbound_stop`: the same of
+  // a box that passes sealed packets on.
   Directory(std::vector<KnownHost> hosts, const std::vector<PublicKey>& allowed,
-            std::optional<PublicKey> inbound_box = {});
+            std::optional<PublicKey> inbound_box = {}, std::optional<PublicKey> inbound_stop = {});
 
   const KnownHost* by_name(std::string_view name) const;
   const KnownHost* by_key(const PublicKey& key) const;
@@ -38,6 +40,9 @@ class Directory {
   // The middle-box that the settings put between this host and that one, if any.
   std::optional<PublicKey> box_for(const PublicKey& key) const;
   const std::optional<PublicKey>& inbound_box() const { return inbound_box_; }
+  // The box by which the settings send sealed packets to and from that host, if any.
+  std::optional<PublicKey> stop_for(const PublicKey& key) const;
+  const std::optional<PublicKey>& inbound_stop() const { return inbound_stop_; }
   const std::unordered_set<PublicKey>& allowed() const { return allowed_; }
 
  private:
@@ -45,7 +50,7 @@ class Directory {
   std::unordered_map<std::string, std::size_t> names_;
   std::unordered_map<PublicKey, std::size_t> keys_;
   std::unordered_set<PublicKey> allowed_;
-  std::optional<PublicKey> inbound_box_;
+  std::optional<PublicKey> inbound_box_, inbound_stop_;
 };
 
 }  // namespace i3

@@ -56,11 +56,12 @@ Host::Host(const Identity& identity, Clock& clock, Random& random, Log& log, Hos
       parts_{identity,  clock,   random,        log,    io,      settings.options, pool_, peers_,
              sessions_, client_, rules_,        gate_,  stamps_, verdicts_,        {},    {},
              {},        {},      settings.edge, nullptr},
-      courier_(parts_),
+      stops_(parts_, directory_),
+      courier_(parts_, stops_),
       direct_(parts_, courier_),
       sizes_(parts_, courier_),
       nodes_(parts_, courier_),
-      paths_(parts_, courier_, direct_, nodes_),
+      paths_(parts_, courier_, direct_, nodes_, stops_),
       rendezvous_(parts_, courier_, paths_),
       boxes_(parts_, directory_, courier_, rendezvous_),
       gateway_names_(parts_, courier_, rendezvous_),
@@ -143,8 +144,9 @@ void Host::adopt_directory() {
   peers_.each([&](Peer& peer) {
     peer.name = directory_.name_of(peer.key);
     if (const KnownHost* known = directory_.by_key(peer.key)) peer.shortcuts = known->shortcuts;
-    boxes_.settle(peer, now);
+    settle(peer, now);
   });
+  if (ring_client_) public_lead_.settle(*ring_client_, directory_.inbound_stop(), now);
 }
 
 void Host::start() {
@@ -202,23 +204,47 @@ void Host::send(const Endpoint& to, Bytes message) {
 }
 
 void Host::on_packet(const wire::IdPacket& packet, const Endpoint& node, TimePoint now) {
+  // IDs under the prefix for passes are no address of this host's own.
+  if (packet.target().ring() == owner_prefix(key(), kPassSalt).ring()) {
+    if (sealed_stop_ != nullptr && !stopping_)
+      return sealed_stop_->on_consent_ask(packet, node, now);
+    verdicts_.count(Verdict::unexpected);
+    return;
+  }
   if (packet.kind >= wire::kGroupAsk) {
     if (parts_.groups != nullptr && !stopping_) return parts_.groups->on_packet(packet, node, now);
     verdicts_.count(Verdict::unexpected);
     return;
   }
   std::vector<std::uint8_t> message(packet.payload.begin(), packet.payload.end());
-  on_session_message(packet.kind, message, {std::nullopt, node, packet.tag}, now);
+  on_session_message(packet.kind, message, {std::nullopt, node, packet.tag, packet.target()}, now);
+}
+
+bool Host::on_leftover(const wire::IdPacket& packet, const Endpoint& node, TimePoint now) {
+  if (sealed_stop_ == nullptr || stopping_ ||
+      packet.target().ring() != owner_prefix(key(), kPassSalt).ring())
+    return false;
+  sealed_stop_->on_sealed(packet, node, now);
+  return true;
 }
 
 void Host::on_returned(std::uint8_t kind, Bytes payload, const Endpoint& node, TimePoint now) {
+  if (kind == wire::kConsentAnswer) {
+    const auto answer = wire::ConsentAnswer::parse(payload);
+    if (answer && !stopping_) return public_lead_.on_answer(*answer, now);
+    verdicts_.count(Verdict::malformed);
+    return;
+  }
   if (kind == wire::kGroupAnswer) {
     if (parts_.groups != nullptr && !stopping_) return parts_.groups->on_answer(payload, now);
     verdicts_.count(Verdict::unexpected);
     return;
   }
+  if (kind == static_cast<std::uint8_t>(SessionKind::cookie) && sealed_stop_ != nullptr &&
+      sealed_stop_->on_cookie(payload, now))
+    return;
   std::vector<std::uint8_t> message(payload.begin(), payload.end());
-  on_session_message(kind, message, {std::nullopt, node, std::nullopt}, now);
+  on_session_message(kind, message, {std::nullopt, node, std::nullopt, std::nullopt}, now);
 }
 
 void Host::on_forwarded(std::uint64_t nonce, const wire::Forwarded& forwarded, TimePoint now) {

@@ -16,6 +16,7 @@
 #include "proxy/host/leg_names.hh"
 #include "proxy/host/outbound.hh"
 #include "proxy/host/paths.hh"
+#include "proxy/host/public_lead.hh"
 #include "proxy/host/state.hh"
 #include "proxy/host/trigger_moves.hh"
 
@@ -70,6 +71,8 @@ class Host : private ClientEvents {
 
   // Makes this host a middle-box; `middle` outlives it.
   void set_middle(Middle* middle) { middle_ = middle; }
+  // Makes it a box for sealed packets of others; `stop` outlives it.
+  void set_sealed_stop(SealedStop* stop) { sealed_stop_ = stop; }
   // A packet that the middle-box lets pass, from one end of a conversation to the other: in the
   // addresses that this host gives them. Borrowed.
   void forward(Bytes packet);
@@ -107,6 +110,7 @@ class Host : private ClientEvents {
   std::string state_lines() const;
 
   const PublicKey& key() const { return parts_.identity.key(); }
+  const Identity& identity() const { return parts_.identity; }
   std::string own_name() const;
   VirtualIp own4() const { return parts_.own4; }
   VirtualIp own6() const { return parts_.own6; }
@@ -151,6 +155,7 @@ class Host : private ClientEvents {
     std::optional<Endpoint> direct;      // straight from there
     Endpoint node;                       // else through this node
     std::optional<wire::SourceTag> tag;  // with this tag, for ID packets
+    std::optional<Id> id;                // and for this trigger of ours
   };
   struct Overtaken {
     std::vector<std::uint8_t> message;
@@ -168,6 +173,7 @@ class Host : private ClientEvents {
   // ClientEvents
   void send(const Endpoint& to, Bytes message) override;
   void on_packet(const wire::IdPacket& packet, const Endpoint& node, TimePoint now) override;
+  bool on_leftover(const wire::IdPacket& packet, const Endpoint& node, TimePoint now) override;
   void on_returned(std::uint8_t kind, Bytes payload, const Endpoint& node, TimePoint now) override;
   void on_forwarded(std::uint64_t nonce, const wire::Forwarded& forwarded, TimePoint now) override;
   void on_not_present(std::uint64_t nonce, const Id& id, TimePoint now) override;
@@ -188,7 +194,8 @@ class Host : private ClientEvents {
   void replay_overtaken(TimePoint now);
   // host_boxes.cc
   void connect_boxes();
-  void on_first(const FirstMessage& first, TimePoint now);
+  void settle(Peer& peer, TimePoint now);
+  void on_first(const FirstMessage& first, const Origin& origin, TimePoint now);
   void on_wrong_way(const FirstMessage& first, const wire::Hello& hello, const PublicKey& who,
                     const PublicKey& box, TimePoint now);
   void on_box_request(const FirstMessage& first, const wire::Hello& hello, TimePoint now);
@@ -252,6 +259,8 @@ class Host : private ClientEvents {
   StampGate gate_;
   StampClock stamps_;
   HostParts parts_;
+  Stops stops_;
+  PublicLead public_lead_{parts_, stops_};
   Courier courier_;
   DirectWays direct_;
   PathSizes sizes_;
@@ -260,6 +269,7 @@ class Host : private ClientEvents {
   Rendezvous rendezvous_;
   Boxes boxes_;
   Middle* middle_ = nullptr;
+  SealedStop* sealed_stop_ = nullptr;
   LegNames leg_names_{pool_};
   GatewayNames gateway_names_;
   TriggerMoves moves_;

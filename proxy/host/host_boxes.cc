@@ -17,7 +17,7 @@ AnnouncedAddresses announced_in(const wire::Hello& hello) {
 }  // namespace
 
 void Host::connect_boxes() {
-  rendezvous_.settle = [this](Peer& peer, TimePoint now) { boxes_.settle(peer, now); };
+  rendezvous_.settle = [this](Peer& peer, TimePoint now) { settle(peer, now); };
   rendezvous_.doubted = [this](Peer& peer, TimePoint now) { boxes_.doubt(peer, now); };
   rendezvous_.other_way = [this](Peer& peer, TimePoint now) { return boxes_.other_way(peer, now); };
   rendezvous_.add_box = [this](Peer& peer, wire::Hello& hello) { boxes_.add_box(peer, hello); };
@@ -35,8 +35,14 @@ void Host::connect_boxes() {
   };
 }
 
+// Another wish than before: what stands went another way, and ends.
+void Host::settle(Peer& peer, TimePoint now) {
+  if (stops_.settle(peer)) boxes_.end_sessions(peer, now);
+  boxes_.settle(peer, now);
+}
+
 // 1 who speaks, and by whose leave  2 may it  3 must it come by a middle-box  4 answer
-void Host::on_first(const FirstMessage& first, TimePoint now) {
+void Host::on_first(const FirstMessage& first, const Origin& origin, TimePoint now) {
   auto hello = wire::Hello::parse(first.payload);
   if (!hello) {
     verdicts_.count(Verdict::malformed);
@@ -65,8 +71,12 @@ void Host::on_first(const FirstMessage& first, TimePoint now) {
     return on_wrong_way(first, *hello, who, *box, now);
   Peer* peer = peer_for(who, announced_in(*hello));
   if (peer == nullptr) return;
+  if (stops_.settle(*peer)) boxes_.end_sessions(*peer, now);
   if (directory_.knows(who)) ask_records(who);
-  const StampGate::Decision decision = gate_.check(first.key, first.stamp);
+  StampGate::Decision decision = gate_.check(first.key, first.stamp);
+  // Its packet comes again, by the box that it is told of with the answer.
+  if (!hello->early.empty() && !stops_.came_right(*peer, origin.id))
+    decision = StampGate::Decision::hold;
   if (peer->partner != first.key) {
     // What may be a recording does not end a session that stands.
     if (decision != StampGate::Decision::deliver && sessions_.can_seal(peer->handle, now)) {

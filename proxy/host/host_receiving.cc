@@ -28,7 +28,7 @@ void Host::on_session_message(std::uint8_t kind, MutBytes message, const Origin&
     }
     return;
   }
-  if (auto* first = std::get_if<FirstMessage>(&received)) return on_first(*first, now);
+  if (auto* first = std::get_if<FirstMessage>(&received)) return on_first(*first, origin, now);
   if (auto* back = std::get_if<SendBack>(&received)) return send_back(*back, origin, now);
   if (auto* cookie = std::get_if<CookieStored>(&received)) return on_cookie(*cookie, now);
   if (auto* established = std::get_if<Established>(&received)) {
@@ -68,12 +68,19 @@ void Host::send_back(const SendBack& back, const Origin& origin, TimePoint) {
 void Host::on_data(const Data& data, const Origin& origin, TimePoint now) {
   Peer* peer = peers_.at(data.peer);
   if (peer == nullptr) return;
-  peer->last_received = now;
-  peer->unanswered_since = kNever;
-  peer->absent_until = {};
-  peer->traffic.rx_bytes += data.plaintext.size();
-  ++peer->traffic.rx_packets;
+  const bool right = stops_.came_right(*peer, origin.id);
+  if (right) {
+    peer->last_received = now;
+    peer->unanswered_since = kNever;
+    peer->absent_until = {};
+    peer->traffic.rx_bytes += data.plaintext.size();
+    ++peer->traffic.rx_packets;
+  }
   if (data.confirms) rendezvous_.confirmed(*peer, data.stamp, now);
+  if (!right) {
+    verdicts_.count(Verdict::past_the_box);
+    return;
+  }
   if (origin.direct)
     direct_.heard(*peer, *origin.direct, now);
   else

@@ -5,9 +5,10 @@ namespace i3 {
 
 TimePoint Host::next_deadline() const {
   if (stopping_) return client_.next_deadline();
-  TimePoint next = std::min({peers_.next_deadline(), client_.next_deadline(),
-                             sessions_.next_deadline(), next_sweep_, next_greeting_, quiet_at_,
-                             gateway_names_.next_deadline(), moves_.next_deadline()});
+  TimePoint next =
+      std::min({peers_.next_deadline(), client_.next_deadline(), sessions_.next_deadline(),
+                next_sweep_, next_greeting_, quiet_at_, gateway_names_.next_deadline(),
+                moves_.next_deadline(), public_lead_.next_deadline()});
   for (const Ping& ping : pings_) next = std::min(next, ping.deadline);
   return next;
 }
@@ -23,6 +24,7 @@ void Host::on_timer() {
   if (now >= next_greeting_) greet(now);
   if (now >= next_sweep_) sweep(now);
   gateway_names_.on_timer(now);
+  public_lead_.on_timer(now);
   finish_pings(now);
 }
 
@@ -193,6 +195,8 @@ std::string Host::state_lines() const {
 
 std::string Host::path_text(const Peer& peer) const {
   if (peer.direct.active) return "direct " + peer.direct.active->text();
+  if (peer.stop) return "relay " + directory_.name_of(*peer.stop);
+  if (peer.their_stop) return "relay " + peer.their_stop->hex().substr(0, 32);
   if (const auto* at = peer.current()) {
     auto endpoint = at->node.reachable(parts_.options.have_v4, parts_.options.have_v6);
     return "node " + (endpoint ? *endpoint : at->node.primary()).text();

@@ -30,8 +30,8 @@ Inbound::Result Inbound::on_packet(Peer& peer, MutBytes bytes, MutBytes answer, 
   }
   peer.last_used = now;
   // What our programs send back must fit the way there.
-  if (peer.size.limit != 0 && (packet->tcp_flags() & tcp_flag::kSyn) != 0)
-    clamp_mss(*packet, peer.size.limit);
+  if ((peer.size.limit != 0 || peer.by_stops()) && (packet->tcp_flags() & tcp_flag::kSyn) != 0)
+    clamp_mss(*packet, peer.largest());
   switch (parts_.rules.inbound(peer.key, *packet, now)) {
     case InboundVerdict::pass:
       parts_.to_program(bytes);

@@ -45,6 +45,6 @@ class Outbound {
 inline constexpr std::size_t kLeastMtuOfV6 = 1280;
 
 // Inner packets of this size fit a 1500-byte underlay, IPv6 included, in an ID packet.
-inline constexpr std::uint16_t kMtuById = 1360;
+inline constexpr std::uint16_t kMtuById = mtu_by_ids(1);
 
 }  // namespace i3

@@ -13,11 +13,11 @@ void PathSizes::begin(Peer& peer, std::size_t size, TimePoint now) {
     state.direct = peer.direct.active;
     state.by_node = peer.ways.at;
   }
-  if (size <= std::max(state.proved, kLeast) || state.probing != 0 || now < state.again ||
-      !courier_.has_small_way(peer))
+  if (size <= std::max(state.proved, least(peer)) || state.probing != 0 || now < state.again ||
+      (!courier_.has_small_way(peer) && !peer.by_stops()))
     return;
   state.too_large = 0;
-  if (full(peer) > kLeast) ask(peer, full(peer), now);
+  if (full(peer) > least(peer)) ask(peer, full(peer), now);
 }
 
 void PathSizes::ask(Peer& peer, std::uint16_t size, TimePoint now) {
@@ -119,14 +119,14 @@ void PathSizes::vanished(Peer& peer, TimePoint now) {
   }
   state.too_large = state.probing;
   // What is sent while the search goes on must arrive.
-  state.limit = std::max(state.proved, kLeast);
+  state.limit = std::max(state.proved, least(peer));
   next_size(peer, now);
 }
 
 // Halves what lies between the largest size that passed and the smallest that did not.
 void PathSizes::next_size(Peer& peer, TimePoint now) {
   SizeState& state = peer.size;
-  const std::uint16_t low = std::max(state.proved, kLeast);
+  const std::uint16_t low = std::max(state.proved, least(peer));
   if (state.too_large == 0 || state.too_large - low <= kNear) return finish(peer, now);
   ask(peer, static_cast<std::uint16_t>((low + state.too_large) / 2), now);
 }
@@ -140,7 +140,7 @@ void PathSizes::finish(Peer& peer, TimePoint now) {
     state.limit = 0;
     state.again = now + kFresh;
   } else {
-    state.limit = std::max(state.proved, kLeast);
+    state.limit = std::max(state.proved, least(peer));
     state.again = now + kAgain;
   }
   state.proved = 0;  // by then a route below may have changed, to smaller as well

@@ -15,9 +15,7 @@ class PathSizes {
   PathSizes(HostParts& parts, Courier& courier) : parts_(parts), courier_(courier) {}
 
   // The largest packet to send to that peer now.
-  std::uint16_t limit(const Peer& peer) const {
-    return peer.size.limit == 0 ? peer.mtu : std::min(peer.mtu, peer.size.limit);
-  }
+  std::uint16_t limit(const Peer& peer) const { return peer.largest(); }
   // A packet of that size is about to go to the peer, whose session stands.
   void sending(Peer& peer, std::size_t size, TimePoint now) {
     if (size > peer.size.proved || changed(peer)) begin(peer, size, now);
@@ -46,7 +44,14 @@ class PathSizes {
     return peer.size.direct != peer.direct.active ||
            (!peer.direct.active && peer.size.by_node != peer.ways.at);
   }
-  std::uint16_t full(const Peer& peer) const { return peer.mtu; }
+  static std::uint16_t full(const Peer& peer) {
+    return peer.by_stops() ? std::min(peer.mtu, mtu_by_ids(1 + peer.stops())) : peer.mtu;
+  }
+  // ID packets are larger than labelled ones by 12 bytes, and 32 for each ID.
+  static std::uint16_t least(const Peer& peer) {
+    return static_cast<std::uint16_t>(kLeast -
+                                      (peer.by_stops() ? 12 + 32 * (1 + peer.stops()) : 0));
+  }
   void begin(Peer& peer, std::size_t size, TimePoint now);
   void ask(Peer& peer, std::uint16_t size, TimePoint now);
   void send(Peer& peer, TimePoint now);

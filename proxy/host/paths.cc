@@ -25,16 +25,22 @@ Bytes written(const Message& message, MutBytes storage) {
 
 }  // namespace
 
+wire::ReturnPath Paths::own_path(const Peer& peer) const {
+  if (!peer.mine) return {};
+  wire::ReturnPath path = parts_.client.path(*peer.mine);
+  path.id = *peer.mine;
+  return path;
+}
+
 wire::Hello Paths::hello(const Peer& peer) const {
   wire::Hello hello;
-  hello.shortcuts = parts_.options.shortcuts && peer.shortcuts;
+  hello.shortcuts = parts_.options.shortcuts && peer.shortcuts && !peer.by_stops();
   // A middle-box announces what it calls the other end, so that both ends may call it so too.
   hello.ipv4 = (peer.leg ? peer.leg->other4 : parts_.own4).address().to_v4();
   hello.ipv6 = (peer.leg ? peer.leg->other6 : parts_.own6).address().bytes;
   hello.mtu = parts_.options.mtu;
-  if (peer.mine) hello.path = parts_.client.path(*peer.mine);
-  if (peer.mine) hello.path.id = *peer.mine;
-  if (!hello.shortcuts) return hello;
+  hello.path = own_path(peer);
+  if (stops_.tell(peer, hello) || !hello.shortcuts) return hello;
   hello.candidates = parts_.candidates;
   const Observed observed = parts_.client.observed();
   for (const auto& seen : {observed.v4.endpoint, observed.v6.endpoint})
@@ -50,11 +56,17 @@ wire::Hello Paths::hello(const Peer& peer) const {
 }
 
 void Paths::learn(Peer& peer, const wire::Hello& hello, TimePoint now) {
-  nodes_.learn(peer, hello.path, now);
+  peer.their_stop = hello.stop;
+  wire::ReturnPath path = hello.path;
+  if (peer.by_stops()) path.nodes.clear();  // they lead round the boxes
+  nodes_.learn(peer, path, now);
   peer.welcomes_shortcuts = hello.shortcuts;
   peer.mtu = std::clamp<std::uint16_t>(hello.mtu, 1280, parts_.options.mtu);
   peer.their_candidates = hello.candidates;
-  direct_.learn(peer, hello.candidates, now);
+  if (peer.by_stops())
+    peer.direct = DirectPaths{};
+  else
+    direct_.learn(peer, hello.candidates, now);
 }
 
 void Paths::on_challenge(Peer& peer, std::uint64_t nonce,
@@ -99,8 +111,8 @@ void Paths::tell(Peer& peer, TimePoint now) {
   wire::Paths message;
   message.sequence = peer.mine_sequence;
   message.hello = hello(peer);
-  if (!message.hello.path.nodes.empty()) {
-    peer.mine_told = message.hello.path;
+  if (const wire::ReturnPath own = own_path(peer); !own.nodes.empty()) {
+    peer.mine_told = own;
     std::array<std::uint8_t, 1024> storage;
     courier_.send_control(peer, written(message, storage), now);
   }

@@ -9,11 +9,13 @@ namespace i3 {
 
 class Paths {
  public:
-  Paths(HostParts& parts, Courier& courier, DirectWays& direct, NodeWays& nodes)
-      : parts_(parts), courier_(courier), direct_(direct), nodes_(nodes) {}
+  Paths(HostParts& parts, Courier& courier, DirectWays& direct, NodeWays& nodes, Stops& stops)
+      : parts_(parts), courier_(courier), direct_(direct), nodes_(nodes), stops_(stops) {}
 
   // What we tell `peer` of ourselves; without early packet.
   wire::Hello hello(const Peer& peer) const;
+  // Where our trigger for it stands, whether or not it is told.
+  wire::ReturnPath own_path(const Peer& peer) const;
   // What it told us in a handshake.
   void learn(Peer& peer, const wire::Hello& hello, TimePoint now);
 
@@ -40,6 +42,7 @@ class Paths {
   Courier& courier_;
   DirectWays& direct_;
   NodeWays& nodes_;
+  Stops& stops_;
 };
 
 }  // namespace i3

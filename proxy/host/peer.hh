@@ -83,6 +83,11 @@ struct ClientSeen {
   TimePoint since{};
 };
 
+// What an ID packet of so many IDs has room for.
+constexpr std::uint16_t mtu_by_ids(std::size_t ids) {
+  return static_cast<std::uint16_t>(1360 - 32 * (ids - 1));
+}
+
 struct Peer {
   static constexpr std::size_t kMaxParked = 32;
   static constexpr std::size_t kMaxParkedBytes = 64 * 1024;
@@ -124,6 +129,12 @@ struct Peer {
   wire::Spokesman leave;                   // what `partner` was given last
   std::optional<Leg> leg;
 
+  // By which boxes its sealed packets go (stops.hh).
+  std::optional<PublicKey> stop;  // by this host's wish, in both directions
+  std::optional<Id> their_stop;   // by the peer's: the ID before the one where it is reached
+  std::size_t stops() const { return (stop ? 1u : 0u) + (their_stop ? 1u : 0u); }
+  bool by_stops() const { return stops() > 0; }
+
   Contact contact;
   DirectPaths direct;
   SizeState size;
@@ -151,7 +162,15 @@ struct Peer {
   Traffic traffic;
 
   bool preserves_headers() const { return announced4 && *announced4 == ipv4.address(); }
+  // The largest packet to it, as far as that is known: its own wish, what passed, and in how many
+  // IDs it is wrapped.
+  std::uint16_t largest() const {
+    std::uint16_t most = size.limit == 0 ? mtu : std::min(mtu, size.limit);
+    if (by_stops()) most = std::min(most, mtu_by_ids(1 + stops()));
+    return most;
+  }
   void forget_return_path() {
+    their_stop.reset();
     theirs = {};
     ways = {};
   }

@@ -99,7 +99,7 @@ void Rendezvous::attempt(Peer& peer, TimePoint now) {
   Contact& contact = peer.contact;
   // The peer's own handshake was faster, or the old session still serves: nobody is waiting.
   if (contact.tries > 0 && !contact.after_jump && peer.last_received > contact.started &&
-      (peer.direct.active || peer.current() != nullptr) &&
+      (peer.direct.active || peer.current() != nullptr || peer.by_stops()) &&
       parts_.sessions.can_seal(peer.handle, now)) {
     end(peer);
     return flush(peer, now);
@@ -142,7 +142,7 @@ std::size_t Rendezvous::write_first(Peer& peer, MutBytes out, TimePoint now) {
   peer.contact.renew = false;
   wire::Hello hello = paths_.hello(peer);
   add_box(peer, hello);
-  peer.mine_told = peer.contact.told = hello.path;
+  peer.mine_told = peer.contact.told = paths_.own_path(peer);
   std::array<std::uint8_t, kMaxHandshakePayload> payload;
   Writer bare(payload);
   hello.write(bare);
@@ -162,7 +162,8 @@ std::size_t Rendezvous::write_first(Peer& peer, MutBytes out, TimePoint now) {
 
 void Rendezvous::send_first(Peer& peer, Frame frame, TimePoint now) {
   const Contact& contact = peer.contact;
-  const bool known_way = peer.ever_ready && peer.current() != nullptr;
+  const bool by_stops = peer.by_stops() && peer.theirs.id != Id{};
+  const bool known_way = peer.ever_ready && (peer.current() != nullptr || by_stops);
   // Where it was last reached, for a new key of a running conversation; its public trigger as
   // well once that went unanswered.
   if (known_way && contact.tries < 10) courier_.send_by_node(peer, SessionKind::first, frame, now);
@@ -175,8 +176,8 @@ void Rendezvous::send_first(Peer& peer, Frame frame, TimePoint now) {
 }
 
 void Rendezvous::send_to_public(Peer& peer, std::size_t which, Bytes message, TimePoint now) {
-  const std::uint64_t nonce = parts_.client.send_by_id(
-      public_id(peer.partner, which), static_cast<std::uint8_t>(SessionKind::first), message, now);
+  const std::uint64_t nonce =
+      courier_.send_to_public(peer, which, SessionKind::first, message, now);
   if (nonce == 0) return;
   nonces_[nonce] = {peer.handle, which};
   peer.contact.nonces.push_back(nonce);
@@ -205,6 +206,8 @@ void Rendezvous::on_not_present(std::uint64_t nonce, TimePoint now) {
   Peer* peer = parts_.peers.at(found->second.peer);
   if (peer == nullptr || !peer->contact.active) return;
   Contact& contact = peer->contact;
+  // Nodes speak of the first ID only.
+  if (peer->stop) return give_up(*peer, "the box on its way is not connected to the overlay", now);
   const std::uint8_t bit = found->second.which == 1 ? 2 : 1;
   if ((contact.not_present & bit) != 0) return;
   contact.not_present |= bit;
@@ -272,7 +275,7 @@ void Rendezvous::answer(Peer& peer, const FirstMessage& first, const wire::Hello
   std::array<std::uint8_t, 1024> payload;
   Writer writer(payload);
   const wire::Hello mine = paths_.hello(peer);
-  peer.mine_told = mine.path;
+  peer.mine_told = paths_.own_path(peer);
   mine.write(writer);
   std::array<std::uint8_t, Frame::kHeadroom + 2048> storage;
   const std::size_t size =
@@ -281,7 +284,7 @@ void Rendezvous::answer(Peer& peer, const FirstMessage& first, const wire::Hello
   // It asks again because no answer came: perhaps the node that took the last one is dead.
   peer.answers = decision == StampGate::Decision::repeat ? peer.answers + 1 : 0;
   if (size > 0)
-    courier_.send_to(hello.path, SessionKind::second,
+    courier_.send_to(hello, &peer, SessionKind::second,
                      {storage, Frame::kHeadroom, Frame::kHeadroom + size}, now, peer.answers);
   if (decision != StampGate::Decision::deliver) return;
   peer.absent_until = {};
@@ -309,7 +312,7 @@ void Rendezvous::redirect(const FirstMessage& first, const wire::Hello& hello, c
                               MutBytes(storage).subspan(Frame::kHeadroom), now);
   parts_.sessions.forget(kPassingHandle);
   if (size > 0)
-    courier_.send_to(hello.path, SessionKind::second,
+    courier_.send_to(hello, nullptr, SessionKind::second,
                      {storage, Frame::kHeadroom, Frame::kHeadroom + size}, now);
 }
 

@@ -55,13 +55,13 @@ BookEntry read_entry(const XmlElement& element) {
   entry.place = element.place();
   switch (entry.kind) {
     case EntryKind::host:
-      element.expect({"name", "key", "shortcuts", "anonymous", "middlebox"});
+      element.expect({"name", "key", "shortcuts", "anonymous", "middlebox", "stack"});
       break;
     case EntryKind::group:
       element.expect({"name", "key", "mode", "address", "prefer", "secret"});
       break;
     case EntryKind::gateway:
-      element.expect({"name", "key", "middlebox"});
+      element.expect({"name", "key", "middlebox", "stack"});
       break;
     case EntryKind::middlebox:
       element.expect({"name", "key"});
@@ -76,8 +76,10 @@ BookEntry read_entry(const XmlElement& element) {
   } else if (entry.kind == EntryKind::group) {
     read_group(element, entry);
   }
-  if (entry.kind == EntryKind::host || entry.kind == EntryKind::gateway)
+  if (entry.kind == EntryKind::host || entry.kind == EntryKind::gateway) {
     entry.middlebox = element.value("middlebox", domain_name).value_or("");
+    entry.stack = element.value("stack", domain_name).value_or("");
+  }
   return entry;
 }
 
@@ -134,7 +136,27 @@ AddressBooks::AddressBooks(std::vector<AddressBook> books) : books_(std::move(bo
       by_key_.emplace(entry.key, &entry);
     }
   }
-  for (const BookEntry* entry : visible_) check_middlebox(*entry);
+  for (const BookEntry* entry : visible_) {
+    check_middlebox(*entry);
+    check_stack(*entry);
+  }
+}
+
+void AddressBooks::check_stack(const BookEntry& entry) const {
+  if (entry.stack.empty()) return;
+  const std::string what = "stack=" + quoted(entry.stack);
+  const BookEntry* box = find(entry.stack);
+  if (box == nullptr)
+    entry.place.fail(what + " is in no address book; add it, or correct the name");
+  if (box->key == entry.key)
+    entry.place.fail(what + " is the host itself; nobody is reached through itself");
+  if (box->kind == EntryKind::group)
+    entry.place.fail(what + " is a group; a pass is made for one box");
+  if (!entry.middlebox.empty())
+    entry.place.fail(what + " and middlebox=" + quoted(entry.middlebox) +
+                     " cannot both be on the way; remove one of them");
+  if (entry.anonymous)
+    entry.place.fail(what + " would know who visits; an anonymous visit has a relay of its own");
 }
 
 void AddressBooks::check_middlebox(const BookEntry& entry) const {

@@ -26,6 +26,7 @@ struct BookEntry {
   bool shortcuts = true;                // host: may know our address
   bool anonymous = false;               // host: contacted under a fresh identity
   std::string middlebox;                // host, gateway: name of an entry; empty: none
+  std::string stack;                    // the same of a box that passes sealed packets on
   GroupMode mode = GroupMode::anycast;  // group
   std::optional<IpAddress> address;     // group: the multicast address programs use
   SuffixText prefer;                    // group, anycast: whose members are liked best
@@ -54,7 +55,7 @@ class AddressBook {
 class AddressBooks {
  public:
   AddressBooks() = default;
-  // ConfigError if an entry's middlebox is in none of the books.
+  // ConfigError if an entry's middlebox or stack is in none of the books.
   explicit AddressBooks(std::vector<AddressBook> books);
   AddressBooks(AddressBooks&&) = default;
   AddressBooks& operator=(AddressBooks&&) = default;
@@ -76,6 +77,7 @@ class AddressBooks {
 
  private:
   void check_middlebox(const BookEntry& entry) const;
+  void check_stack(const BookEntry& entry) const;
 
   std::vector<AddressBook> books_;
   std::vector<const BookEntry*> visible_;

@@ -8,6 +8,11 @@ namespace {
 constexpr std::pair<std::string_view, Protocol> kProtocolNames[] = {
     {"tcp", Protocol::tcp}, {"udp", Protocol::udp}, {"icmp", Protocol::icmp}};
 
+PublicKey key_of_box(const XmlElement& element, const char* attribute, const AddressBooks& books) {
+  if (const auto key = books.key_of(*element.find(attribute))) return *key;
+  element.fail_value(attribute, "is in no address book; allowed are a name from there, or a key");
+}
+
 }  // namespace
 
 std::optional<Protocols> parse_protocols(std::string_view text, std::string& why) {
@@ -74,14 +79,22 @@ std::optional<PublicKey> read_middlebox_of(const XmlElement& element, const Addr
   const BookEntry* entry = books.find(*box);
   if (entry != nullptr && entry->kind == EntryKind::group && entry->mode == GroupMode::multicast)
     element.fail_value("middlebox", "is a multicast group; a group of middle-boxes is anycast");
-  if (const auto key = books.key_of(*box)) return key;
-  element.fail_value("middlebox", "is in no address book; allowed are a name from there, or a key");
+  return key_of_box(element, "middlebox", books);
+}
+
+std::optional<PublicKey> read_stack_of(const XmlElement& element, const AddressBooks& books) {
+  const auto box = element.find("stack");
+  if (!box || box->empty()) return std::nullopt;
+  const BookEntry* entry = books.find(*box);
+  if (entry != nullptr && entry->kind == EntryKind::group)
+    element.fail_value("stack", "is a group; a pass is made for one box");
+  return key_of_box(element, "stack", books);
 }
 
 AllowList read_inbound(const XmlElement& root, const AddressBooks& books) {
   const auto element = root.child("inbound");
   if (!element) return {};
-  element->expect({"middlebox"}, {"allow*"});
+  element->expect({"middlebox", "stack"}, {"allow*"});
   std::vector<AllowRule> rules;
   for (const XmlElement& allow : element->children()) {
     allow.expect({"from", "protocol", "ports"});
@@ -95,6 +108,9 @@ AllowList read_inbound(const XmlElement& root, const AddressBooks& books) {
   }
   AllowList list(std::move(rules));
   list.middlebox = read_middlebox_of(*element, books);
+  list.stack = read_stack_of(*element, books);
+  if (list.stack && list.middlebox)
+    element->fail_value("stack", "and middlebox cannot both be on the way; remove one of them");
   return list;
 }
 

@@ -39,6 +39,8 @@ class AllowList {
 
   // The middle-box through which all who come have to come, if any.
   std::optional<PublicKey> middlebox;
+  // The same of a box that passes sealed packets on.
+  std::optional<PublicKey> stack;
 
   // `port` is ignored for ICMP.
   bool allows(const PublicKey& from, Protocol protocol, std::uint16_t port) const;
@@ -63,6 +65,8 @@ void read_protocol_and_ports(const XmlElement& element, Protocols& protocols, Po
 
 // middlebox=".." of an element: an entry of the books or a key; nothing where it is empty.
 std::optional<PublicKey> read_middlebox_of(const XmlElement& element, const AddressBooks& books);
+
+std::optional<PublicKey> read_stack_of(const XmlElement& element, const AddressBooks& books);
 
 // <inbound> of `root`, or an empty list.
 AllowList read_inbound(const XmlElement& root, const AddressBooks& books);

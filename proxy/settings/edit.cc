@@ -157,6 +157,7 @@ std::string entry_text(const BookEntry& entry) {
   if (!entry.shortcuts) text += " shortcuts=\"no\"";
   if (entry.anonymous) text += " anonymous=\"yes\"";
   if (!entry.middlebox.empty()) text += " middlebox=\"" + entry.middlebox + '"';
+  if (!entry.stack.empty()) text += " stack=\"" + entry.stack + '"';
   if (entry.kind == EntryKind::group)
     text += entry.mode == GroupMode::multicast ? " mode=\"multicast\"" : " mode=\"anycast\"";
   if (entry.prefer.bits > 0)

@@ -154,6 +154,42 @@ MiddleboxSettings read_middlebox(const XmlElement& element, const AddressBooks& 
   return settings;
 }
 
+// A burst of a tenth of a second where none is written; the largest packet always has room.
+ByteRate read_byte_rate(const XmlElement& element, const char* rate, const char* burst) {
+  constexpr std::uint64_t kLeastBurst = 32 * 1024;
+  ByteRate read;
+  read.per_second = element.value(rate, parse_rate).value_or(0);
+  const auto given = element.value(burst, parse_size);
+  if (given && read.per_second == 0)
+    element.fail_value(burst, std::string("has no meaning without ") + rate);
+  if (given && *given < kLeastBurst)
+    element.fail_value(burst, "is less than 32kB, which a few packets fill");
+  read.burst = given.value_or(std::max(read.per_second / 10, kLeastBurst));
+  return read;
+}
+
+RelaySettings read_relay(const XmlElement& element, const AddressBooks& books) {
+  element.expect({"rate", "burst", "client-rate", "client-burst"}, {"allow*"});
+  RelaySettings settings;
+  settings.rate = read_byte_rate(element, "rate", "burst");
+  const ByteRate each = read_byte_rate(element, "client-rate", "client-burst");
+  for (const XmlElement& allow : element.children("allow")) {
+    allow.expect({"client", "rate", "burst"});
+    const Party party = read_party(allow, "client", books);
+    if (!party.key)
+      allow.fail_value("client",
+                       "is not possible here: what is sealed shows only whose pass it has, and a "
+                       "pass can be checked only by the key; name the clients");
+    const ByteRate own = read_byte_rate(allow, "rate", "burst");
+    settings.users.push_back({*party.key, own.per_second == 0 ? each : own});
+  }
+  if (!settings.users.empty()) return settings;
+  for (const BookEntry* entry : books.entries())
+    if (entry->kind == EntryKind::host || entry->kind == EntryKind::gateway)
+      settings.users.push_back({entry->key, each});
+  return settings;
+}
+
 }  // namespace
 
 bool I3ToIpSettings::may_resolve(const PublicKey& client, std::string_view name) const {
@@ -191,8 +227,9 @@ GatewaySettings parse_gateway_settings(std::string text, const std::string& file
                                        const FileSource& source) {
   const auto document = XmlDocument::parse(std::move(text), file);
   const XmlElement root = document->root("i3-gateway");
-  root.expect({}, {"identity", "overlay", "tun", "virtual-addresses", "i3-to-ip", "ip-to-i3",
-                   "middlebox", "address-book*", "member*", "state", "control", "metrics"});
+  root.expect(
+      {}, {"identity", "overlay", "tun", "virtual-addresses", "i3-to-ip", "ip-to-i3", "middlebox",
+           "relay", "address-book*", "member*", "state", "control", "metrics"});
   GatewaySettings settings;
   settings.file = file;
   settings.identity_file = read_identity(root, settings.identity_file);
@@ -206,8 +243,10 @@ GatewaySettings parse_gateway_settings(std::string text, const std::string& file
     settings.ip_to_i3 = read_ip_to_i3(*element, settings.books);
   if (const auto element = root.child("middlebox"))
     settings.middlebox = read_middlebox(*element, settings.books);
-  if (!settings.i3_to_ip && !settings.ip_to_i3 && !settings.middlebox)
-    root.fail("a gateway needs at least one of <i3-to-ip>, <ip-to-i3>, <middlebox>");
+  if (const auto element = root.child("relay"))
+    settings.relay = read_relay(*element, settings.books);
+  if (!settings.i3_to_ip && !settings.ip_to_i3 && !settings.middlebox && !settings.relay)
+    root.fail("a gateway needs at least one of <i3-to-ip>, <ip-to-i3>, <middlebox>, <relay>");
   settings.members = read_members(root, settings.books);
   settings.state = read_state(root, settings.state.file);
   settings.control = read_control(root, settings.control.socket);

@@ -1,4 +1,4 @@
-// Owns the settings of a gateway: <i3-gateway>, its three kinds, and the address books it names.
+// Owns the settings of a gateway: <i3-gateway>, its kinds, and the address books it names.
 #pragma once
 
 #include <optional>
@@ -76,6 +76,16 @@ struct MiddleboxSettings {
   bool admits(const PublicKey& client, const AddressBooks& books) const;
 };
 
+// Who may have sealed packets passed on, and how much of that.
+struct RelayUser {
+  PublicKey key;
+  ByteRate rate;
+};
+struct RelaySettings {
+  ByteRate rate;                 // of all together
+  std::vector<RelayUser> users;  // those that <allow> names, else all hosts of the books
+};
+
 struct GatewaySettings {
   std::string file;
   std::string identity_file = "/var/lib/i3/gateway.key";
@@ -85,6 +95,7 @@ struct GatewaySettings {
   std::optional<I3ToIpSettings> i3_to_ip;
   std::optional<IpToI3Settings> ip_to_i3;
   std::optional<MiddleboxSettings> middlebox;
+  std::optional<RelaySettings> relay;
   AddressBooks books;
   std::vector<MemberEntry> members;  // of groups, this gateway
   StateSettings state{"/var/lib/i3/gateway.state", std::chrono::seconds(7200)};

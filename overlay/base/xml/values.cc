@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <span>
 
 namespace i3 {
 namespace {
@@ -107,6 +108,36 @@ std::optional<std::uint64_t> parse_integer(std::string_view text, std::uint64_t 
   why = std::string(value ? "is out of range" : "is no whole number") + "; allowed are " +
         std::to_string(least) + " to " + std::to_string(most);
   return std::nullopt;
+}
+
+namespace {
+
+// A whole number and one of the units behind it.
+struct Unit {
+  std::string_view name;
+  std::uint64_t times;
+};
+std::optional<std::uint64_t> with_unit(std::string_view text, std::span<const Unit> units,
+                                       std::uint64_t most, const char* example, std::string& why) {
+  for (const Unit& unit : units) {
+    if (!text.ends_with(unit.name)) continue;
+    const auto value = number(text.substr(0, text.size() - unit.name.size()));
+    if (value && *value > 0 && *value <= most / unit.times) return *value * unit.times;
+  }
+  why = std::string("is no whole number above 0 with its unit, or too large; write ") + example;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_rate(std::string_view text, std::string& why) {
+  constexpr Unit kUnits[] = {{"kbit", 125}, {"Mbit", 125'000}, {"Gbit", 125'000'000}};
+  return with_unit(text, kUnits, 125'000'000'000, "20Mbit (a second; kbit, Mbit or Gbit)", why);
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text, std::string& why) {
+  constexpr Unit kUnits[] = {{"kB", 1000}, {"MB", 1'000'000}};
+  return with_unit(text, kUnits, 1'000'000'000, "256kB (kB or MB)", why);
 }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text, bool zero_port,

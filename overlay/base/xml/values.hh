@@ -46,6 +46,13 @@ class Ports {
   std::vector<Range> ranges_;
 };
 
+// Bytes a second, and how many at once; 0 a second: no limit.
+struct ByteRate {
+  std::uint64_t per_second = 0;
+  std::uint64_t burst = 0;
+  bool operator==(const ByteRate&) const = default;
+};
+
 // For a message: in double quotes, control characters and bytes above ASCII escaped, at most 80.
 std::string quoted(std::string_view text);
 // A multicast address that routers never pass on, such as those of neighbour discovery and mDNS.
@@ -61,6 +68,9 @@ std::optional<IpPrefix> parse_prefix(std::string_view text, std::string& why);
 // "A", "A-B" or "A/LENGTH", separated by commas.
 std::optional<std::vector<IpRange>> parse_ip_ranges(std::string_view text, std::string& why);
 std::optional<Ports> parse_ports(std::string_view text, std::string& why);
+// "20Mbit" (a second; kbit, Mbit, Gbit) in bytes, and "256kB" (kB, MB).
+std::optional<std::uint64_t> parse_rate(std::string_view text, std::string& why);
+std::optional<std::uint64_t> parse_size(std::string_view text, std::string& why);
 // One or more labels of letters, digits and inner hyphens (RFC 1123), 63 bytes a label, 253 in
 // all; the result is in lower case.
 std::optional<std::string> domain_name(std::string_view text, std::string& why);

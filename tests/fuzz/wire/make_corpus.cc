@@ -135,6 +135,8 @@ void insert_family(const Identity& identity, const wire::NodeContact& node) {
   family.add("proof", written([&](Writer& writer) {
                insert.write_proof(writer, identity, {9}, *node.v4, {1, 2});
              }));
+  insert.every_stop = true;
+  family.add("every_stop", bytes_of(insert));
   family.add("challenge", bytes_of(wire::Challenge{7, {9}, *node.v4, node}));
   family.add("inserted", bytes_of(wire::Inserted{7, insert.id, {1, 2}, 30'000, {3}, {node}}));
 }
@@ -218,6 +220,10 @@ void hello_family(const Identity& identity, const wire::NodeContact& node) {
   hello.through->way = wire::Through::Way::from_box;
   hello.redirect.reset();
   family.add("hello_from_box", bytes_of(hello));
+  wire::Hello by_stop;
+  by_stop.path.id = public_id(identity.key());
+  by_stop.stop = owner_prefix(identity.key(), kPassSalt);
+  family.add("hello_by_stop", bytes_of(by_stop));
   family.add("ping", bytes_of(wire::NonceControl{wire::Control::ping, 7}));
   family.add("response", bytes_of(wire::PathResponse{7, *node.v4}));
   family.add("size-probe", bytes_of(wire::SizeProbe{7, 40}));

@@ -48,3 +48,29 @@ box_world() {
 a_wants_box_for() {
   sed -i "s|name=\"$1\"|name=\"$1\" middlebox=\"ids\"|; s|</address-book>|<middlebox name=\"ids\" key=\"${KEY[m]}\"/></address-book>|" "$WORK/a/book.xml"
 }
+
+# Boxes that pass sealed packets on.
+# write_relay [know="a"] [relay='ATTRIBUTES of <relay>'] [inside="XML"]: on m, in the place of write_box.
+write_relay() {
+  local know="a" relay="" inside=""
+  local "$@"
+  write_box know="$know"
+  sed -i "s|<middlebox .*|<relay $relay>$inside</relay>|" "$WORK/${BOX:-m}/gateway.xml"
+}
+# wants_stack HOST NAME: HOST's packets to and from NAME go by the box, which its book calls m.
+wants_stack() {
+  sed -i "s|name=\"$2\"|name=\"$2\" stack=\"m\"|" "$WORK/$1/book.xml"
+  grep -q 'name="m"' "$WORK/$1/book.xml" ||
+    sed -i "s|</address-book>|<middlebox name=\"m\" key=\"${KEY[m]}\"/></address-book>|" "$WORK/$1/book.xml"
+}
+relay_is_reachable() { [ "$(box_ctl --json status 2>/dev/null | jq -r .relay.reachable)" = true ]; }
+start_relay() {
+  start_box
+  wait_for 20 "the box's trigger for passes" relay_is_reachable
+}
+relay_field() { box_ctl --json status | jq -r ".relay.$1"; }
+# relay_counter EVENT: of the metrics.
+relay_counter() { box_ctl metrics | sed -n "s/^i3_gateway_relay_packets_total{what=\"$1\"} //p"; }
+# path_of HOST NAME, via_of HOST NAME: how that host's daemon reaches NAME.
+path_of() { ctl "$1" --json peers | jq -r ".peers[] | select(.name == \"$2\") | .path"; }
+via_of() { ctl "$1" --json peers | jq -r ".peers[] | select(.name == \"$2\") | .via"; }

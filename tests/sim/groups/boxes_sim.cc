@@ -45,17 +45,7 @@ struct World {
     small.join(*boxes[i]);
   }
   bool says(SimHost& from, SimHost& to, const std::string& text, Duration limit) {
-    return small.until(
-        [&] {
-          const TimePoint now = small.network.now();
-          if (now >= said + 200ms) {
-            from.send_udp(to.key(), 5000, 6000, text);
-            said = now;
-          }
-          const auto texts = to.texts(6000);
-          return std::find(texts.begin(), texts.end(), text) != texts.end();
-        },
-        limit);
+    return small.says(from, to, text, limit);
   }
   Peer& server_at_client() { return *client->host().peers().find(key_of_host(2)); }
   // Which of the two the conversation goes through.
@@ -86,7 +76,6 @@ struct World {
   std::array<Passing, 2> middles;
   std::array<std::unique_ptr<SimHost>, 2> boxes;
   std::unique_ptr<SimHost> client, server, other;
-  TimePoint said{};
 };
 
 }  // namespace

@@ -57,9 +57,27 @@ class GroupWorld {
     return network.run_until(condition, limit, std::chrono::milliseconds(10));
   }
 
+  // `from` says `text` to port 6000 five times a second until a program at `to` has it.
+  bool says(SimHost& from, SimHost& to, const std::string& text, Duration limit) {
+    return until(
+        [&] {
+          const TimePoint now = network.now();
+          if (now >= said_ + std::chrono::milliseconds(200)) {
+            from.send_udp(to.key(), 5000, 6000, text);
+            said_ = now;
+          }
+          const auto texts = to.texts(6000);
+          return std::find(texts.begin(), texts.end(), text) != texts.end();
+        },
+        limit);
+  }
+
   SimNetwork network;
   SimRing ring{network};
   std::unique_ptr<Identity> group;
+
+ private:
+  TimePoint said_{};
 };
 
 }  // namespace i3::sim

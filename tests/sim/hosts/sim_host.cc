@@ -22,7 +22,7 @@ HostSettings settings_of(const HostPlan& plan) {
   std::vector<PublicKey> allowed;
   for (const Allow& allow : plan.allow)
     if (allow.from) allowed.push_back(*allow.from);
-  settings.directory = Directory(plan.book, allowed, plan.inbound_box);
+  settings.directory = Directory(plan.book, allowed, plan.inbound_box, plan.inbound_stop);
   settings.restored = RestoredState::parse(plan.state);
   return settings;
 }

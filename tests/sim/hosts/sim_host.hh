@@ -15,8 +15,9 @@ struct HostPlan {
   std::vector<EntryNode> entries;
   IpPrefix pool{IpAddress::v4(0x64400000), 10};
   bool shortcuts = true;
-  std::optional<PublicKey> inbound_box;  // everybody has to come through it
-  Edge* edge = nullptr;                  // of a gateway; outlives the host
+  std::optional<PublicKey> inbound_box;   // everybody has to come through it
+  std::optional<PublicKey> inbound_stop;  // the same of a box for sealed packets
+  Edge* edge = nullptr;                   // of a gateway; outlives the host
   std::string state;  // of an earlier life; with "clean" at its end if that ended in order
 };
 

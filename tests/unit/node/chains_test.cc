@@ -139,6 +139,24 @@ TEST_CASE("a later ID of the packet's own stack that is dead suspends no row") {
   CHECK(chain.alice.all<wire::IdPacket>().size() == 1);
 }
 
+TEST_CASE("a row with every_stop passes over none of its IDs") {
+  for (const bool every_stop : {false, true}) {
+    CAPTURE(every_stop);
+    SmallRing bench(5);
+    BareHost alice(bench.network, 1), bob(bench.network, 2);
+    auto row = link(alice, 0, alice, 7);  // a dead ID first and a live one then
+    const auto end = alice.trigger(3);
+    row.stack.push_back(wire::Consent::issue(*alice.identity, end.id, 3, row.id, kForEver));
+    row.every_stop = every_stop;
+    REQUIRE(alice.insert(bench.owner(row.id), row));
+    REQUIRE(alice.insert(bench.owner(end.id), end));
+    alice.clear();
+    bob.send_message(bench.ring[0].endpoint(), bob.packet(row.id, kText));
+    bench.settle();
+    CHECK(alice.all<wire::IdPacket>().size() == (every_stop ? 0 : 1));
+  }
+}
+
 TEST_CASE("a packet sent with few hops suspends nobody's row") {
   SmallRing bench(5);
   BareHost alice(bench.network, 1), bob(bench.network, 2);

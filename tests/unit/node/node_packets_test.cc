@@ -218,6 +218,31 @@ TEST_CASE("a stack in a packet: delivered with its IDs, the first of them passed
   CHECK(alice.all<wire::IdPacket>()[0].target() == packet.ids[1]);
 }
 
+TEST_CASE(
+    "with every_stop an ID that nothing matches ends the packet, and the sender hears which") {
+  SmallRing bench(3);
+  BareHost alice(bench.network, 1), bob(bench.network, 2);
+  const auto trigger = alice.trigger();
+  REQUIRE(alice.insert(bench.owner(trigger.id), trigger));
+  alice.clear();
+  auto packet = bob.packet(owner_prefix(bob.identity->key(), 5), std::string(100, 'x'));
+  packet.flags |= wire::IdPacket::kEveryStop;
+  packet.id_count = 2;
+  packet.ids[1] = trigger.id;
+  for (std::size_t i = 0; i < 3; ++i) {
+    bob.send_message(bench.ring[i].endpoint(), packet);
+    bench.settle();
+  }
+  CHECK(alice.all<wire::IdPacket>().empty());
+  REQUIRE(bob.all<wire::NotPresent>().size() == 3);
+  CHECK(bob.all<wire::NotPresent>()[0].id == packet.ids[0]);
+  // Where the first one is there it is delivered as ever.
+  std::swap(packet.ids[0], packet.ids[1]);
+  bob.send_message(bench.ring[0].endpoint(), packet);
+  bench.settle();
+  CHECK(alice.all<wire::IdPacket>().size() == 1);
+}
+
 TEST_CASE("a trigger that leads to an ID sends packets on to that ID's host") {
   SmallRing bench(3);
   BareHost alice(bench.network, 1), service(bench.network, 3), bob(bench.network, 2);

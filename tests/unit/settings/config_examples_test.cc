@@ -51,6 +51,9 @@ TEST_CASE("the schema refuses what the loaders refuse, and accepts the smallest 
   CHECK(judged("<i3-node><listen address=\"0.0.0.0:5100\"/></i3-node>"));
   CHECK(judged("<address-book/>"));
   CHECK(judged("<i3-gateway><middlebox/></i3-gateway>"));
+  CHECK(judged("<i3-gateway><relay/></i3-gateway>"));
+  CHECK(judged("<i3-proxy><inbound stack=\"m\"/></i3-proxy>"));
+  CHECK(judged("<address-book><host name=\"g\" key=\"KEY1\" stack=\"m\"/></address-book>"));
   CHECK(judged("<i3-proxy><metrics listen=\"\"/><overlay operator-key=\"\"/><dns/></i3-proxy>"));
   CHECK(judged("<i3-proxy><inbound middlebox=\"m\"/></i3-proxy>"));
   CHECK(judged("<i3-gateway><i3-to-ip middlebox=\"m\"/></i3-gateway>"));

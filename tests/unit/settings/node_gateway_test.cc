@@ -120,6 +120,36 @@ TEST_CASE("a zone has a nameserver where it listens, or those that are written")
   CHECK(two.ip_to_i3->waypoints_at == key_number(1));
 }
 
+TEST_CASE("a relay serves the hosts of its books, or whom it names, each at a rate") {
+  const auto open =
+      gateway_from(R"(<i3-gateway><relay/><address-book file="book.xml"/></i3-gateway>)", kBook);
+  REQUIRE(open.relay->users.size() == 1);
+  CHECK(open.relay->users[0].key == key_number(1));
+  CHECK(open.relay->rate.per_second == 0);
+  const auto named = gateway_from(R"(<i3-gateway>
+      <relay rate="20Mbit" client-rate="800kbit" client-burst="64kB">
+        <allow client="KEY2"/><allow client="KEY3" rate="1Gbit"/></relay></i3-gateway>)");
+  CHECK(named.relay->rate == ByteRate{2'500'000, 250'000});
+  REQUIRE(named.relay->users.size() == 2);
+  CHECK(named.relay->users[0].rate == ByteRate{100'000, 64'000});
+  CHECK(named.relay->users[1].rate == ByteRate{125'000'000, 12'500'000});
+  const auto refusal = [](const std::string& relay) {
+    return refusal_of([&] { (void)gateway_from("<i3-gateway>" + relay + "</i3-gateway>"); });
+  };
+  for (const char* wrong : {"20", "Mbit", "0Mbit", "-1Mbit", "1.5Mbit", "20mbit", "20 Mbit",
+                            "2000000Gbit", "99999999999999999999kbit"}) {
+    CAPTURE(wrong);
+    CHECK(refusal("<relay rate=\"" + std::string(wrong) + "\"/>").find("20Mbit") !=
+          std::string::npos);
+  }
+  CHECK(refusal("<relay burst=\"64kB\"/>").find("has no meaning without rate") !=
+        std::string::npos);
+  CHECK(refusal("<relay rate=\"1Mbit\" burst=\"1kB\"/>").find("less than 32kB") !=
+        std::string::npos);
+  CHECK(refusal("<relay><allow client=\"*\"/></relay>").find("name the clients") !=
+        std::string::npos);
+}
+
 TEST_CASE("a middle-box admits its address books, or only whom it names") {
   const auto open = gateway_from(
       R"(<i3-gateway><middlebox/><address-book file="book.xml"/></i3-gateway>)", kBook);

@@ -176,7 +176,28 @@ TEST_CASE("a book refuses names twice, blanks, wrong labels, missing keys") {
   CHECK(entry("<group name=\"g\" key=\"KEY1\" address=\"239.1.2.3\"/>") ==
         "book.xml:2:3: address is for mode=\"multicast\" only; remove it or change the mode");
   CHECK(entry("<gateway name=\"g\" key=\"KEY1\" shortcuts=\"no\"/>") ==
-        "book.xml:2:3: unknown attribute shortcuts in <gateway>; allowed are name, key, middlebox");
+        "book.xml:2:3: unknown attribute shortcuts in <gateway>; allowed are name, key, "
+        "middlebox, stack");
+}
+
+TEST_CASE("a box for sealed packets is one machine of the books, and the only one on the way") {
+  const auto host = [](const std::string& attributes) {
+    return proxy_refusal(
+        "<i3-proxy>\n  <address-book file=\"book.xml\"/>\n</i3-proxy>",
+        {{"/etc/i3/book.xml", "<address-book><host name=\"a\" key=\"KEY1\" " + attributes +
+                                  "/><middlebox name=\"m\" key=\"KEY2\"/>"
+                                  "<group name=\"g\" key=\"KEY3\"/>"
+                                  "</address-book>"}});
+  };
+  CHECK(host("stack=\"m\"") == "accepted");
+  CHECK(host("stack=\"x\"")
+            .ends_with("stack=\"x\" is in no address book; add it, or correct the name"));
+  CHECK(host("stack=\"a\"").ends_with("is the host itself; nobody is reached through itself"));
+  CHECK(host("stack=\"g\"").ends_with("is a group; a pass is made for one box"));
+  CHECK(host("stack=\"m\" middlebox=\"m\"")
+            .ends_with("cannot both be on the way; remove one of them"));
+  CHECK(
+      host("stack=\"m\" anonymous=\"yes\"").ends_with("an anonymous visit has a relay of its own"));
 }
 
 TEST_CASE("a book that is missing is the proxy's line, a mistake in it is the book's") {
@@ -321,7 +342,7 @@ TEST_CASE("options of a node are refused with the option's name") {
 TEST_CASE("a gateway refuses to do nothing, and addresses of the wrong family or backwards") {
   CHECK(gateway_refusal("<i3-gateway/>") ==
         "/etc/i3/gateway.xml:1:1: a gateway needs at least one of <i3-to-ip>, <ip-to-i3>, "
-        "<middlebox>");
+        "<middlebox>, <relay>");
   const auto inside = [](const std::string& element) {
     return gateway_refusal("<i3-gateway>\n" + element + "</i3-gateway>");
   };
