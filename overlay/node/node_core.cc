@@ -219,10 +219,11 @@ void NodeCore::on_relay(const wire::NodeContact& sender, Bytes body, TimePoint n
 }
 
 namespace {
-// Those that a node sends to whoever has proven its address, or shows what it was given there,
-// only.
-bool follows_a_proof(wire::RingKind kind) {
-  return kind == wire::RingKind::found || kind == wire::RingKind::state;
+// What a node sends to whoever has proven nothing; all else follows a proof, or is its own
+// question.
+bool answers_anybody(wire::RingKind kind) {
+  return kind == wire::RingKind::ping || kind == wire::RingKind::pong ||
+         kind == wire::RingKind::taken || kind == wire::RingKind::reply;
 }
 }  // namespace
 
@@ -252,7 +253,7 @@ void NodeCore::send(const wire::NodeContact& to, wire::RingKind kind, Bytes body
   }
   if (!sealed) return counters_.add("ring_unsendable");
   // What has just come may have proven it.
-  if (answering_ && !follows_a_proof(kind) && answering_->to == *address &&
+  if (answering_ && answers_anybody(kind) && answering_->to == *address &&
       !chord_->proven(to, via, now_)) {
     if (writer.size() > answering_->left) return counters_.add("ring_short_question");
     answering_->left -= writer.size();
