@@ -11,8 +11,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "overlay/session/sessions.hh"
-#include "overlay/wire/hello.hh"
+#include "tests/bench/path/first_message.hh"
 #include "tests/unit/node/strangers.hh"
 
 namespace {
@@ -42,19 +41,6 @@ void stay_on(unsigned processor) {
   sched_setaffinity(0, sizeof set, &set);
 }
 
-test::Message first_message(Sessions& sessions, const PublicKey& to, std::uint64_t stamp) {
-  test::Message out(wire::kDirectSize + 2048);
-  Writer writer(out);
-  wire::Direct::write_front(writer, static_cast<std::uint8_t>(SessionKind::first));
-  std::array<std::uint8_t, 512> payload;
-  Writer hello(payload);
-  wire::Hello{}.write(hello);
-  const std::size_t size = sessions.initiate(1, to, kNoPsk, stamp, hello.written(),
-                                             MutBytes(out).subspan(wire::kDirectSize), TimePoint{});
-  out.resize(wire::kDirectSize + size);
-  return out;
-}
-
 // Every kind as often as every other one.
 std::vector<test::Message> messages(bool to_node, const PublicKey& key, const Endpoint& at) {
   SeededRandom random(11);
@@ -70,7 +56,7 @@ std::vector<test::Message> messages(bool to_node, const PublicKey& key, const En
     const auto kind = static_cast<unsigned>(all.size()) % kinds;
     const Endpoint from{IpAddress::v4(0x0a800000u + random.u32() % 0x400000), 4000};
     if (!to_node && kind >= test::Stranger::kRing)
-      all.push_back(first_message(sessions, key, all.size()));
+      all.push_back(bench::first_message(sessions, key, all.size(), TimePoint{}));
     else
       all.push_back(stranger.say(kind, from));
   }

@@ -7,6 +7,7 @@
 
 #include "sim/sim_ring.hh"
 #include "tests/bench/path/figures.hh"
+#include "tests/bench/path/first_message.hh"
 #include "tests/bench/path/small_world.hh"
 #include "tests/unit/node/strangers.hh"
 
@@ -206,18 +207,9 @@ class HostBattle {
     if (recorded_.size() < 100) fail("nothing was recorded");
   }
   test::Message first() {
-    test::Message out(wire::kDirectSize + 2048);
-    Writer writer(out);
-    wire::Direct::write_front(writer, static_cast<std::uint8_t>(SessionKind::first));
-    std::array<std::uint8_t, 512> payload;
-    Writer hello(payload);
-    wire::Hello{}.write(hello);
-    const std::size_t size =
-        strange_->initiate(1, world_.b.identity->key(), kNoPsk, ++stamp_, hello.written(),
-                           MutBytes(out).subspan(wire::kDirectSize), world_.clock.now());
-    if (size == 0) fail("no first message");
-    out.resize(wire::kDirectSize + size);
-    return out;
+    auto message = first_message(*strange_, world_.b.identity->key(), ++stamp_, world_.clock.now());
+    if (message.empty()) fail("no first message");
+    return message;
   }
   void give(Victims& victims, const std::string& what,
             const std::function<test::Message(const Endpoint&)>& make) {
