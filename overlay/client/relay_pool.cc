@@ -18,17 +18,32 @@ void RelayPool::set_families(bool have_v4, bool have_v6) {
   have_v6_ = have_v6;
 }
 
+void RelayPool::prefer_tls(bool prefer, TimePoint now) {
+  prefer_tls_ = prefer;
+  without_tls_ = 0;
+  if (!prefer || !wanted_) return;
+  const auto serves_none = [](const Prepared& one) { return one.relay.node.tls_port == 0; };
+  std::erase_if(ready_, serves_none);
+  std::erase_if(at_work_, serves_none);
+  next_ = std::min(next_, now);
+}
+
 std::optional<Relay> RelayPool::take(std::span<const RingId> avoid, const PublicKey& never,
                                      TimePoint now) {
-  std::vector<std::size_t> good, others;
+  // Best first: neither a fault nor another, without TLS where that is wanted, to be avoided, both.
+  std::array<std::vector<std::size_t>, 4> ranks;
   for (std::size_t i = 0; i < ready_.size(); ++i) {
-    if (ready_[i].relay.node.key == never) continue;
+    const wire::NodeContact& node = ready_[i].relay.node;
+    if (node.key == never) continue;
     const bool avoided =
         std::any_of(avoid.begin(), avoid.end(), [&](RingId at) { return ready_[i].owns(at); });
-    (avoided ? others : good).push_back(i);
+    const bool no_tls = prefer_tls_ && node.tls_port == 0;
+    ranks[(avoided ? 2u : 0u) + (no_tls ? 1u : 0u)].push_back(i);
   }
-  const auto& from = good.empty() ? others : good;
-  if (from.empty()) return std::nullopt;
+  const auto best =
+      std::find_if(ranks.begin(), ranks.end(), [](const auto& rank) { return !rank.empty(); });
+  if (best == ranks.end()) return std::nullopt;
+  const std::vector<std::size_t>& from = *best;
   const std::size_t which = from[random_.below(from.size())];
   Relay relay = std::move(ready_[which].relay);
   ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(which));
@@ -87,6 +102,12 @@ void RelayPool::choose(const std::vector<wire::NodeContact>& contacts, TimePoint
   for (std::size_t i = whole ? 0 : 1; i < count; ++i)
     if (contacts[i].reachable(have_v4_, have_v6_) && !world_.own(contacts[i].key))
       usable.push_back(i);
+  std::vector<std::size_t> serving;
+  for (std::size_t i : usable)
+    if (prefer_tls_ && contacts[i].tls_port != 0) serving.push_back(i);
+  if (prefer_tls_ && serving.empty() && ++without_tls_ < kMostWithoutTls) return;
+  without_tls_ = 0;
+  if (!serving.empty()) usable = std::move(serving);
   // Rather one that is not ready yet; a small ring has few.
   std::vector<std::size_t> fresh;
   for (std::size_t i : usable)

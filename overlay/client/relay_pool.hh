@@ -44,12 +44,15 @@ class RelayPool {
   static constexpr Duration kFreshFor = std::chrono::minutes(10);
   static constexpr Duration kAnswerWithin = std::chrono::seconds(1);
   static constexpr Duration kPause = std::chrono::milliseconds(200);  // while no entry node lives
+  static constexpr unsigned kMostWithoutTls = 16;  // then one that serves none has to do
 
   RelayPool(Random& random, RelayPoolWorld world) : random_(random), world_(std::move(world)) {}
 
   // Keeps relays ready from now on; or lets all go and asks nothing.
   void set_wanted(bool wanted, TimePoint now);
   void set_families(bool have_v4, bool have_v6);
+  // Nodes that serve TLS come first from now on.
+  void prefer_tls(bool prefer, TimePoint now);
 
   bool wanted() const { return wanted_; }
   bool empty() const { return ready_.empty(); }
@@ -88,6 +91,8 @@ class RelayPool {
   RelayPoolCounters counters_;
   bool wanted_ = false;
   bool have_v4_ = true, have_v6_ = true;
+  bool prefer_tls_ = false;
+  unsigned without_tls_ = 0;       // answers in a row that named none
   std::vector<Pending> pending_;   // at most kPending
   std::vector<Prepared> at_work_;  // a prefix is being looked for; with ready_ at most kReady
   std::vector<Prepared> ready_;

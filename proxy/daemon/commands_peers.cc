@@ -123,7 +123,8 @@ Json visit_json(Worker& worker, const Visits::Status& visit) {
           {"ipv4", visit.ipv4.text()},
           {"ipv6", visit.ipv6.text()},
           {"state", state},
-          {"path", visit.stands ? Json("node") : Json()},
+          {"path",
+           visit.stands ? Json(worker.visit_sockets().tunnels().on() ? "tls" : "node") : Json()},
           {"via", visit.relay ? Json(visit.relay->text()) : Json()},
           {"reason", visit.relay ? "anonymous: both ways through one relay, never otherwise"
                                  : "no relay was found yet"},

@@ -57,6 +57,12 @@ void overlay(MetricsText& text, Worker& worker) {
           {"park_full", visits.park_full},
           {"no_relay", visits.no_relay},
           {"malformed", visits.malformed}});
+  const VisitTunnels::Counters& tunnels = worker.visit_sockets().tunnels().counters();
+  events(text, "visit_tunnels_total", "TLS connections of anonymous visits, while UDP is blocked",
+         {{"opened", tunnels.opened},
+          {"lost", tunnels.lost},
+          {"no_room", tunnels.no_room},
+          {"dropped", tunnels.dropped}});
 }
 
 void of_groups(MetricsText& text, Worker& worker) {

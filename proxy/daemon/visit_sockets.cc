@@ -7,15 +7,31 @@
 
 namespace i3 {
 
-VisitSockets::VisitSockets(boost::asio::io_context& io, const IpAddress& address, Log& log,
+namespace {
+
+VisitTunnels::Events completed(
+    VisitTunnels::Events events,
+    const std::function<void(VisitIo::Socket, const Endpoint&, MutBytes)>& received,
+    const std::function<void()>& turn) {
+  events.received = received;
+  events.turn = turn;
+  return events;
+}
+
+}  // namespace
+
+VisitSockets::VisitSockets(boost::asio::io_context& io, const IpAddress& address, Clock& clock,
+                           Random& random, Log& log,
                            std::function<void(Socket, const Endpoint&, MutBytes)> received,
-                           std::function<void(Bytes)> to_tun, std::function<void()> turn)
+                           std::function<void(Bytes)> to_tun, std::function<void()> turn,
+                           VisitTunnels::Events tunnels)
     : io_(io),
       address_(address),
       log_(log),
       received_(std::move(received)),
       to_tun_(std::move(to_tun)),
-      turn_(std::move(turn)) {}
+      turn_(std::move(turn)),
+      tunnels_(io, clock, random, log, completed(std::move(tunnels), received_, turn_)) {}
 
 bool VisitSockets::open(Socket socket) {
   try {
@@ -34,6 +50,7 @@ bool VisitSockets::open(Socket socket) {
 }
 
 void VisitSockets::close(Socket socket) {
+  tunnels_.close(socket);
   const auto found = sockets_.find(socket);
   if (found == sockets_.end()) return;
   found->second->flush();
@@ -45,7 +62,9 @@ void VisitSockets::close(Socket socket) {
 
 void VisitSockets::send(Socket socket, const Endpoint& to, Bytes datagram) {
   const auto found = sockets_.find(socket);
-  if (found != sockets_.end()) found->second->send(to, datagram);
+  if (found == sockets_.end()) return;
+  if (tunnels_.on()) return tunnels_.send(socket, to, datagram);
+  found->second->send(to, datagram);
 }
 
 void VisitSockets::flush() {

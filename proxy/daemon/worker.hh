@@ -52,6 +52,7 @@ class Worker final : public HostIo {
   // For the commands of the control socket, and for the extension.
   Host& host() { return *host_; }
   Visits& visits() { return *visits_; }
+  const VisitSockets& visit_sockets() const { return *visit_sockets_; }
   Groups& groups() { return *groups_; }
   Names& names() { return *names_; }
   Broker& broker() { return *broker_; }
@@ -111,6 +112,8 @@ class Worker final : public HostIo {
   void make_transports();
   std::vector<TunnelTarget> tunnel_targets() const;
   void tell_underlay();
+  void tell_visits();
+  VisitTunnels::Events visit_tunnels();
   void watch_underlay();
   void underlay_changed();
   void time_jumped(std::string_view why);

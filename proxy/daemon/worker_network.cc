@@ -78,6 +78,33 @@ void Worker::tell_underlay() {
     host_->network_changed({}, tunnel->welcome().v4, tunnel->welcome().v6);
   else
     host_->network_changed(candidates_, have_v4_, have_v6_);
+  if (visits_) tell_visits();
+}
+
+// Visits have connections of their own to nodes, hence what the host's leads to is no matter to
+// them, but that UDP is blocked.
+void Worker::tell_visits() {
+  const TlsUplink* tunnel = transports_->tunnel();
+  std::optional<RingId> own_node;
+  if (tunnel != nullptr) own_node = tunnel->welcome().contact.ring_id();
+  visit_sockets_->set_tunnelled(transports_->on_tls());
+  visits_->set_tunnelled(transports_->on_tls(), own_node);
+}
+
+VisitTunnels::Events Worker::visit_tunnels() {
+  VisitTunnels::Events events;
+  events.serves = [this](const wire::NodeContact& node) -> std::optional<TunnelTarget> {
+    const auto address = node.reachable(have_v4_, have_v6_);
+    if (!address || node.tls_port == 0) return std::nullopt;
+    return TunnelTarget{{address->address, node.tls_port}, node.key};
+  };
+  events.targets = [this] { return tunnel_targets(); };
+  events.own = [this]() -> std::optional<Endpoint> {
+    const TlsUplink* tunnel = transports_->tunnel();
+    return tunnel != nullptr ? std::optional(tunnel->node()) : std::nullopt;
+  };
+  events.moved = [this](VisitIo::Socket socket) { visits_->moved(socket); };
+  return events;
 }
 
 // Networks of this host that no peer's announced address may lie in. Those around the pool itself,
@@ -119,14 +146,15 @@ void Worker::read_underlay() {
 
 void Worker::make_visits() {
   visit_sockets_ = std::make_unique<VisitSockets>(
-      io_, underlay_->local().address, log_,
+      io_, underlay_->local().address, clock_, random_, log_,
       [this](VisitIo::Socket socket, const Endpoint& from, MutBytes datagram) {
         visits_->on_datagram(socket, from, datagram);
       },
-      [this](Bytes packet) { tun_->write(packet); }, [this] { turn(); });
+      [this](Bytes packet) { tun_->write(packet); }, [this] { turn(); }, visit_tunnels());
   visits_ = std::make_unique<Visits>(*host_, clock_, random_, log_, *visit_sockets_,
                                      settings_.state.idle);
   visits_->network_changed(have_v4_, have_v6_);
+  tell_visits();
   people_changed();
 }
 

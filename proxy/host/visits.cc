@@ -229,17 +229,32 @@ void Visits::network_changed(bool have_v4, bool have_v6) {
     if (visit->host_) visit->host_->network_changed({}, have_v4, have_v6);
 }
 
+void Visits::set_tunnelled(bool tunnelled, std::optional<RingId> own_node) {
+  own_node_ = own_node;
+  if (std::exchange(tunnelled_, tunnelled) == tunnelled) return;
+  pool_.prefer_tls(tunnelled, clock_.now());
+  network_changed(have_v4_, have_v6_);
+}
+
+void Visits::moved(VisitIo::Socket socket) {
+  const auto found = visits_.find(socket);
+  if (found != visits_.end() && found->second->host_)
+    found->second->host_->network_changed({}, have_v4_, have_v6_);
+}
+
 // Relays
 
 // Not one of the nodes that hold the visited host's public triggers, if there are others: they
 // would see who asks and for whom.
 void Visits::give_relay(Visit& visit, TimePoint now) {
   const PublicKey& meets = visit.name_.middlebox ? *visit.name_.middlebox : visit.name_.key;
-  const RingId avoid[] = {public_id(meets, 0).ring(), public_id(meets, 1).ring()};
+  std::vector<RingId> avoid{public_id(meets, 0).ring(), public_id(meets, 1).ring()};
+  if (own_node_) avoid.push_back(*own_node_);
   // A node inside the visited host has its key, and would see from where and for whom at once.
   auto relay = pool_.take(avoid, meets, now);
   if (relay || !pool_.empty()) visit.next_relay_ = now + kRelayPause;
   if (!relay) return;
+  io_.set_relay(visit.socket_, relay->node);
   if (!visit.host_) return visit.start(std::move(*relay));
   ++counters_.relays_changed;
   visit.host_->change_relay(std::move(*relay));

@@ -22,6 +22,8 @@ class VisitIo {
   virtual bool open(Socket socket) = 0;
   virtual void close(Socket socket) = 0;
   virtual void send(Socket socket, const Endpoint& to, Bytes datagram) = 0;
+  // The one node that this socket speaks to from now on.
+  virtual void set_relay(Socket, const wire::NodeContact&) {}
   // A packet for local programs.
   virtual void visit_to_tun(Bytes packet) = 0;
 };
@@ -60,6 +62,11 @@ class Visits {
   // After settings were read: visits of names that are gone, or mean another key, end.
   void set_names(std::vector<VisitName> names);
   void network_changed(bool have_v4, bool have_v6);
+  // UDP is blocked, or again not: relays that serve TLS are better ones then, and those that the
+  // host itself is connected to worse. Every visit is seen at another address from then on.
+  void set_tunnelled(bool tunnelled, std::optional<RingId> own_node);
+  // So is one of them.
+  void moved(VisitIo::Socket socket);
   void stop();
 
   bool has(std::string_view name) const;
@@ -116,6 +123,8 @@ class Visits {
   Duration idle_;
   bool have_v4_ = true, have_v6_ = true;
   bool stopped_ = false;
+  bool tunnelled_ = false;
+  std::optional<RingId> own_node_;
   std::vector<VisitName> names_;
   RelayPool pool_;
   std::map<VisitIo::Socket, std::unique_ptr<Visit>> visits_;  // at most kMaxVisits

@@ -383,6 +383,16 @@ start_ring() {
   start_node n3 n1
   wait_for 20 "a ring of three" ring_is_whole n1 n2 n3
 }
+# start_ring_of NODE...: the same of any of n1 to n9, with a machine on the internet each.
+start_ring_of() {
+  local n
+  for n in "$@"; do make_public "$n" eth0 "198.51.100.1${n#n}/24" "2001:db8:1::1${n#n}/64"; done
+  keygen "$@"
+  start_node "$1"
+  wait_for 10 "node $1" ctl_node "$1" ring
+  for n in "${@:2}"; do start_node "$n" "$1"; done
+  wait_for 40 "a ring of $#" ring_is_whole "$@"
+}
 # write_proxy HOST [know="b c"] [allow="XML"] [nodes="n1 n2 n3"] [family=4] [pool=10.77.0.0/16]
 #   [shortcuts=yes] [transport=auto] [intercept=auto] [policy="XML"] [more="XML"]
 write_proxy() {

@@ -247,6 +247,28 @@ TEST_CASE("the relay is none of the nodes that hold the visited host's public tr
   }
 }
 
+TEST_CASE(
+    "while UDP is blocked a relay serves TLS, and is not the node that the host itself uses") {
+  AnonymousWorld world(31, 12, 5);
+  auto a = world.visitor(1);
+  const PublicKey used = world.ring[2].identity().key();
+  a->visits->visits().set_tunnelled(true, world.ring[2].id());
+  std::set<PublicKey> relays;
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(world.talks(*a, "hello " + std::to_string(i)));
+    const Endpoint relay = *a->visits->visits().status().front().relay;
+    const auto node = std::find_if(world.ring.nodes().begin(), world.ring.nodes().end(),
+                                   [&](const auto& one) { return one->endpoint() == relay; });
+    REQUIRE(node != world.ring.nodes().end());
+    CHECK((*node)->core().contact().tls_port == 443);
+    CHECK((*node)->identity().key() != used);
+    relays.insert((*node)->identity().key());
+    REQUIRE(a->visits->renew("library"));
+    world.network.run_for(3s);
+  }
+  CHECK(relays.size() > 1);
+}
+
 TEST_CASE("without any node a packet for a visit is answered as unreachable") {
   AnonymousWorld world(seed_or(39));
   auto a = world.visitor(1);

@@ -29,9 +29,13 @@ struct Visitor {
 
 class AnonymousWorld {
  public:
-  explicit AnonymousWorld(std::uint64_t seed, std::size_t nodes = 12) : network(seed) {
+  // The first `tls` nodes serve TLS.
+  explicit AnonymousWorld(std::uint64_t seed, std::size_t nodes = 12, std::size_t tls = 0)
+      : network(seed) {
     for (std::size_t i = 0; i < nodes; ++i) {
-      ring.add();
+      ring.add(2, [&](NodeCoreSettings& settings) {
+        if (i < tls) settings.contact.tls_port = 443;
+      });
       network.run_for(1s);
     }
     network.run_until([this] { return ring.ideal(); }, 120s);
