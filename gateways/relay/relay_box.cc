@@ -102,6 +102,12 @@ void RelayBox::add_status(Json& status) {
                      {"over_rate", counted.over_rate},
                      {"over_client_rate", counted.over_client_rate},
                      {"no_pass", counted.no_pass},
+                     {"expired", counted.expired},
+                     {"bad_address", counted.bad_address},
+                     {"not_sealed", counted.not_sealed},
+                     {"loop", counted.loop},
+                     {"hop_limit", counted.hop_limit},
+                     {"not_sent", counted.not_sent},
                      {"clients", clients}};
 }
 

@@ -55,7 +55,8 @@ SealedRelay::Client* SealedRelay::client_of(const wire::Pass& pass, WallTime wal
   return found == passes_.end() ? nullptr : &clients_[found->second];
 }
 
-// 1 a message of a session, whose pass is good  2 where it goes  3 how much there may be
+// 1 a message of a session  2 whose pass is good, and where it leads  3 how much there may be; once
+// more where the next stop is this box again, since both ends may want it
 std::optional<wire::IdPacket> SealedRelay::judge(const wire::IdPacket& packet, TimePoint now,
                                                  WallTime wall) {
   const auto drop = [](std::uint64_t& counter) {
@@ -63,33 +64,41 @@ std::optional<wire::IdPacket> SealedRelay::judge(const wire::IdPacket& packet, T
     return std::nullopt;
   };
   if (packet.kind > kLastSessionKind || packet.id_count < 2) return drop(counters_.not_sealed);
-  const auto pass = wire::Pass::parse(packet.target());
-  if (!pass) return drop(counters_.no_pass);
-  if (!wire::pass_is_timely(pass->hour, wall)) return drop(counters_.expired);
-  Client* client = client_of(*pass, wall);
-  if (client == nullptr) return drop(counters_.no_pass);
-  if (packet.hop_limit <= 1) return drop(counters_.hop_limit);
   wire::IdPacket onward = packet;
-  if (pass->use == wire::Pass::Use::in) {
-    const auto address = packet.id_count == 2 ? wire::Inward::open(packet.ids[1], client->who.key,
-                                                                   pass->hour, client->key)
-                                              : std::nullopt;
-    if (!address) return drop(counters_.bad_address);
-    onward.ids[1] = *address;
-  }
-  if (onward.ids[1].ring() == packet.target().ring()) return drop(counters_.loop);
-  const std::size_t size = wire::id_packet_size(packet.id_count - 1) + packet.payload.size();
-  if (!client->bucket.take(now, static_cast<double>(size))) {
-    ++client->over_rate;
-    return drop(counters_.over_client_rate);
+  const RingId here = packet.target().ring();
+  std::size_t size = 0;
+  for (;;) {
+    const auto pass = wire::Pass::parse(onward.target());
+    if (!pass) return drop(counters_.no_pass);
+    if (!wire::pass_is_timely(pass->hour, wall)) return drop(counters_.expired);
+    Client* client = client_of(*pass, wall);
+    if (client == nullptr) return drop(counters_.no_pass);
+    if (onward.hop_limit <= 1) return drop(counters_.hop_limit);
+    if (pass->use == wire::Pass::Use::in) {
+      const auto address = onward.id_count == 2 ? wire::Inward::open(onward.ids[1], client->who.key,
+                                                                     pass->hour, client->key)
+                                                : std::nullopt;
+      if (!address) return drop(counters_.bad_address);
+      onward.ids[1] = *address;
+    }
+    size = wire::id_packet_size(onward.id_count - 1) + onward.payload.size();
+    if (!client->bucket.take(now, static_cast<double>(size))) {
+      ++client->over_rate;
+      return drop(counters_.over_client_rate);
+    }
+    ++client->packets;
+    client->bytes += size;
+    if (onward.ids[1].ring() != here) break;
+    if (onward.id_count == 2) return drop(counters_.loop);
+    std::copy(onward.ids.begin() + 1, onward.ids.end(), onward.ids.begin());
+    --onward.id_count;
+    --onward.hop_limit;
   }
   if (!all_ || !all_->take(now, static_cast<double>(size))) return drop(counters_.over_rate);
   onward.copies = 1;
   onward.flags = wire::IdPacket::kEveryStop;
   ++counters_.passed;
   counters_.passed_bytes += size;
-  ++client->packets;
-  client->bytes += size;
   return onward;
 }
 

@@ -50,6 +50,29 @@ std::string shown_nat(const Json& nat) {
   return text;
 }
 
+std::string shown_rate(const Json& row) {
+  const Json rate = row.value("rate", Json());
+  if (!rate.is_number_unsigned() || rate == 0) return "no limit";
+  const auto bits = rate.get<std::uint64_t>();
+  return bits % 1'000'000 == 0 ? std::to_string(bits / 1'000'000) + " Mbit/s"
+                               : std::to_string(bits / 1000) + " kbit/s";
+}
+
+// Of a box that passes sealed packets on.
+void print_relay(std::ostream& out, const Json& relay) {
+  if (relay.empty()) return;
+  out << "\nsealed packets passed on: " << shown(relay, "passed") << " ("
+      << shown_bytes(relay, "passed_bytes") << ", " << shown_rate(relay)
+      << "), dropped: " << shown(relay, "dropped") << " (over the rate "
+      << shown(relay, "over_rate") << ", over a client's " << shown(relay, "over_client_rate")
+      << ", without a good pass " << shown(relay, "no_pass") << ")\n";
+  Table table({"CLIENT", "RATE", "PACKETS", "BYTES", "OVER ITS RATE"});
+  for (const Json& client : list_of(relay, "clients"))
+    table.add({shown(client, "name"), shown_rate(client), shown(client, "packets"),
+               shown_bytes(client, "bytes"), shown(client, "over_rate")});
+  if (!table.empty()) table.print(out);
+}
+
 void print_status(std::ostream& out, const Json& status) {
   Facts facts;
   const bool ready = status.value("ready", Json()) == true;
@@ -67,6 +90,7 @@ void print_status(std::ostream& out, const Json& status) {
   facts.add("up for", shown_seconds(status, "uptime_s"));
   facts.print(out);
   print_nodes(out, list_of(status, "nodes"));
+  print_relay(out, object_of(status, "relay"));
   for (const Json& problem : list_of(status, "problems")) out << "\nproblem: " << shown(problem);
   if (!list_of(status, "problems").empty()) out << '\n';
 }

@@ -55,6 +55,7 @@ same "4 MB arrive unchanged" "200 $sum" "$code $(sha256sum < "$WORK/a/big" | cut
 within "no faster than 20 Mbit/s and a fifth, by bytes a second" 200000 3000000 "$speed"
 within "all of it went by the box" 4194304 8000000 $(($(relay_field passed_bytes) - before))
 within "what was above the rate was dropped and counted" 1 100000 "$(relay_field over_rate)"
+has "i3-ctl status says it in words" "^a  +no limit +[1-9]" "$(box_ctl status)"
 same "the metrics say the same" "$(relay_field over_rate)" "$(relay_counter over_rate)"
 read -r code faster < <(in_ns a curl -4 -sS -m 30 -o /dev/null -w '%{http_code} %{speed_download}\n' http://p.i3/big)
 within "a peer that is reached straight is faster than the box lets through" 3000001 100000000000 "$faster"

@@ -251,6 +251,18 @@ TEST_CASE("both ends want a box of their own: packets go by one and then the oth
   }
 }
 
+TEST_CASE("both ends want the same box: it is passed once, and counts for both") {
+  World world(15);
+  Box box(world.small, 3, {1, 2});
+  world.hosts(true, true);
+  REQUIRE(world.says(*world.a, *world.b, "there", 8s));
+  REQUIRE(world.says(*world.b, *world.a, "and back", 5s));
+  REQUIRE(world.says(*world.a, *world.b, "and more", 8s));
+  for (const SealedRelay::Client& client : box.relay.clients()) CHECK(client.packets > 0);
+  CHECK(box.relay.counters().loop == 0);
+  CHECK(box.knows_nobody());
+}
+
 TEST_CASE("a box that does not know the host passes nothing on, and its program hears of it") {
   World world(6);
   Box box(world.small, 3, {7});

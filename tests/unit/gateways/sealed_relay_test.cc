@@ -140,8 +140,9 @@ TEST_CASE("only messages of sessions pass, no questions to groups and no multica
 TEST_CASE("a packet that would come here again, or has no hop left, ends") {
   Bench bench;
   const Id pass = bench.pass(bench.alice);
-  CHECK_FALSE(bench.judge(bench.packet({pass, pass, bench.there})));
-  CHECK(bench.relay.counters().loop == 1);
+  CHECK_FALSE(bench.judge(bench.packet({pass, pass})));
+  CHECK_FALSE(bench.judge(bench.packet({pass, pass, pass, pass})));
+  CHECK(bench.relay.counters().loop == 2);
   wire::IdPacket tired = bench.packet({pass, bench.there});
   tired.hop_limit = 1;
   CHECK_FALSE(bench.judge(tired));
@@ -234,4 +235,19 @@ TEST_CASE("a receiver's cookie goes back to where the handshake came from, for t
   CHECK_FALSE(bench.relay.source_of(index, bench.now));
   CHECK(bench.relay.source_of(std::vector<std::uint8_t>{0, 0, 0x13, 0x87}, bench.now));
   CHECK_FALSE(bench.relay.source_of(std::vector<std::uint8_t>{0, 0, 0, 1}, bench.now));
+}
+
+TEST_CASE("both ends want this box: a packet passes both lines at once, and counts for both") {
+  Bench bench;
+  Id own = owner_prefix(bench.bob.key(), 77);
+  own.bytes[30] = 1;
+  const auto onward =
+      bench.judge(bench.packet({bench.pass(bench.alice), bench.pass(bench.bob, Pass::Use::in),
+                                bench.inward(bench.bob, own, 77)}));
+  REQUIRE(onward);
+  CHECK(onward->id_count == 2);
+  CHECK(onward->ids[1] == own);
+  CHECK(onward->hop_limit == wire::kDefaultHops - 1);
+  CHECK(bench.relay.counters().passed == 1);
+  for (const auto& client : bench.relay.clients()) CHECK(client.packets == 1);
 }
