@@ -86,6 +86,8 @@ void of_groups(MetricsText& text, Worker& worker) {
           {"park_lost", names.park_lost + behind.park_lost},
           {"no_room", names.no_room + behind.no_room},
           {"no_flow", names.no_flow},
+          {"fragments_held", names.held},
+          {"fragments_held_full", names.held_full},
           {"withheld", names.withheld},
           {"malformed", names.malformed + groups.malformed},
           {"answered", groups.asked},

@@ -66,22 +66,37 @@ std::optional<FlowKey> AnycastFlows::key_in(const IpView& packet) {
   }
   if (!key) return std::nullopt;
   const auto found = back_.find(*key);
-  if (found == back_.end()) return std::nullopt;
-  if (packet.is_first_fragment()) note_fragment(packet, remote, found->second);
-  return found->second;
+  std::optional<FlowKey> ours;
+  if (found != back_.end()) ours = found->second;
+  // That it is none of ours is worth knowing where later ones may be.
+  if (packet.is_first_fragment() && (ours || addresses_.contains(remote)))
+    note_fragment(packet, remote, ours);
+  return ours;
 }
 
-std::optional<FlowKey> AnycastFlows::of_fragment(const IpView& packet,
-                                                 const IpAddress& remote) const {
+bool AnycastFlows::is_early(const IpView& packet) const {
+  if (packet.has_transport() || !packet.is_fragment()) return false;
+  const IpAddress remote = packet.source();
+  return addresses_.contains(remote) && seen_first(packet, remote) == nullptr;
+}
+
+const AnycastFlows::Fragment* AnycastFlows::seen_first(const IpView& packet,
+                                                       const IpAddress& remote) const {
   const auto found = std::find_if(fragments_.rbegin(), fragments_.rend(), [&](const Fragment& one) {
     return one.remote == remote && one.id == packet.fragment_id() &&
            one.protocol == packet.protocol();
   });
-  return found == fragments_.rend() ? std::nullopt : std::optional(found->key);
+  return found == fragments_.rend() ? nullptr : &*found;
+}
+
+std::optional<FlowKey> AnycastFlows::of_fragment(const IpView& packet,
+                                                 const IpAddress& remote) const {
+  const Fragment* first = seen_first(packet, remote);
+  return first != nullptr ? first->key : std::nullopt;
 }
 
 void AnycastFlows::note_fragment(const IpView& packet, const IpAddress& remote,
-                                 const FlowKey& key) {
+                                 const std::optional<FlowKey>& key) {
   if (fragments_.size() >= kMaxFragments) fragments_.pop_front();
   fragments_.push_back({remote, packet.fragment_id(), packet.protocol(), key});
 }
@@ -101,28 +116,40 @@ AnycastFlow* AnycastFlows::open(const FlowKey& key, const PublicKey& member, con
   flow.at = at;
   flow.seen = now;
   count(member, true);
-  back_[with_peer(key, at)] = key;
+  link_back(key, at);
   return &flow;
+}
+
+void AnycastFlows::link_back(const FlowKey& key, const IpAddress& at) {
+  if (back_.insert_or_assign(with_peer(key, at), key).second) ++addresses_[at];
+}
+
+// Unless another conversation has taken its place.
+void AnycastFlows::unlink_back(const FlowKey& key, const IpAddress& at) {
+  const auto back = back_.find(with_peer(key, at));
+  if (back == back_.end() || !(back->second == key)) return;
+  back_.erase(back);
+  const auto address = addresses_.find(at);
+  if (--address->second == 0) addresses_.erase(address);
 }
 
 bool AnycastFlows::move(const FlowKey& key, const PublicKey& member, const IpAddress& at) {
   AnycastFlow* flow = find(key);
   if (flow == nullptr) return false;
-  back_.erase(with_peer(key, flow->at));
+  unlink_back(key, flow->at);
   count(flow->member, false);
   count(member, true);
   flow->member = member;
   flow->at = at;
   flow->answered = false;
-  back_[with_peer(key, at)] = key;
+  link_back(key, at);
   return true;
 }
 
 void AnycastFlows::close(const FlowKey& key) {
   const auto found = flows_.find(key);
   if (found == flows_.end()) return;
-  const auto back = back_.find(with_peer(key, found->second.at));
-  if (back != back_.end() && back->second == key) back_.erase(back);
+  unlink_back(key, found->second.at);
   count(found->second.member, false);
   flows_.erase(found);
 }

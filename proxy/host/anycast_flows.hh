@@ -45,6 +45,9 @@ class AnycastFlows {
   // The same of a packet for a local program, by the group's address; nothing where it belongs to
   // no conversation with a group.
   std::optional<FlowKey> key_in(const IpView& packet);
+  // Is this a later fragment of which nobody can say yet whose it is? From that address, or to it,
+  // conversations with a group stand, and its first one was not seen.
+  bool is_early(const IpView& packet) const;
 
   AnycastFlow* find(const FlowKey& key);
   // Nothing when there are too many.
@@ -69,14 +72,19 @@ class AnycastFlows {
     IpAddress remote;
     std::uint32_t id = 0;
     std::uint8_t protocol = 0;
-    FlowKey key;
+    std::optional<FlowKey> key;  // nothing: of no conversation with a group
   };
+  const Fragment* seen_first(const IpView& packet, const IpAddress& remote) const;
   std::optional<FlowKey> of_fragment(const IpView& packet, const IpAddress& remote) const;
   void count(const PublicKey& member, bool more);
-  void note_fragment(const IpView& packet, const IpAddress& remote, const FlowKey& key);
+  void note_fragment(const IpView& packet, const IpAddress& remote,
+                     const std::optional<FlowKey>& key);
+  void link_back(const FlowKey& key, const IpAddress& at);
+  void unlink_back(const FlowKey& key, const IpAddress& at);
 
   std::unordered_map<FlowKey, AnycastFlow, FlowKeyHash> flows_;
   std::unordered_map<FlowKey, FlowKey, FlowKeyHash> back_;  // by the member's address
+  std::unordered_map<IpAddress, std::size_t> addresses_;    // of back_
   std::unordered_map<PublicKey, std::size_t> counts_;       // of each member
   std::deque<Fragment> fragments_;
 };

@@ -152,10 +152,16 @@ bool AnycastNames::on_tun(Frame frame) {
   const VirtualIp own = family == Family::v4 ? host_.own4() : host_.own6();
   if (source_in(frame.bytes(), family) != own.address()) return false;  // the host counts it
   const auto packet = IpPacket::parse(frame.bytes());
-  if (packet)
-    out(place, *packet, frame, clock_.now());
-  else
+  const TimePoint now = clock_.now();
+  if (!packet) {
     ++counters_.malformed;
+    return true;
+  }
+  std::vector<EarlyFragments::Held> after;
+  if (packet->is_first_fragment() && !early_.empty())
+    after = early_.take(EarlyFragments::Way::out, packet->destination(), *packet);
+  out(place, *packet, frame, now);
+  for (const EarlyFragments::Held& one : after) out(one.bytes, now);
   return true;
 }
 
@@ -180,6 +186,7 @@ void AnycastNames::out(const Place& place, IpPacket packet, Frame frame, TimePoi
   const auto member = anycast_.use(name.what.group, now);
   if (flow != nullptr && flow->ended && packet.is_tcp_open()) flow = nullptr;
   if (flow == nullptr) {
+    if (!key && packet.is_fragment() && !packet.has_transport()) return hold_out(packet, now);
     if (!key || packet.is_icmp_error()) {
       ++counters_.no_flow;
       return;
@@ -247,7 +254,13 @@ bool AnycastNames::to_program(MutBytes bytes) {
   if (flows_.empty()) return true;
   auto packet = IpPacket::parse(bytes);
   if (!packet) return true;
+  if (flows_.is_early(*packet)) {
+    const bool held = early_.hold(EarlyFragments::Way::in, packet->source(), *packet, clock_.now());
+    ++(held ? counters_.held : counters_.held_full);
+    return !held;
+  }
   const auto key = flows_.key_in(*packet);
+  if (packet->is_first_fragment() && !early_.empty()) followed_in(*packet, key);
   AnycastFlow* flow = key ? flows_.find(*key) : nullptr;
   if (flow == nullptr) return true;
   // Another member may be there: the program hears of it when none is.
@@ -402,7 +415,7 @@ void AnycastNames::reset(const FlowKey& key, const AnycastFlow& flow) {
 TimePoint AnycastNames::next_deadline() const {
   const TimePoint now = clock_.now();
   if (!absent_.empty()) return now;
-  TimePoint next = std::min(next_sweep_, behind_.next_deadline());
+  TimePoint next = std::min({next_sweep_, behind_.next_deadline(), early_.next_deadline()});
   for (const auto& name : names_) {
     next = std::min(next, name->next_watch);
     if (name->nudged != kNever) next = std::min(next, now + kCheckEvery);
@@ -417,8 +430,9 @@ TimePoint AnycastNames::next_deadline() const {
 // Whenever anything is due in the daemon: it looks at what others know, and has few deadlines of
 // its own.
 void AnycastNames::on_timer() {
-  if (names_.empty()) return;
   const TimePoint now = clock_.now();
+  release_early(now);
+  if (names_.empty()) return;
   for (const PublicKey& member : std::exchange(absent_, {})) lost(member, now);
   for (const auto& name : names_) {
     check(*name, now);

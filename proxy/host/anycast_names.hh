@@ -8,6 +8,7 @@
 #include "proxy/host/anycast.hh"
 #include "proxy/host/anycast_behind.hh"
 #include "proxy/host/anycast_flows.hh"
+#include "proxy/host/early_fragments.hh"
 #include "proxy/host/host.hh"
 
 namespace i3 {
@@ -28,6 +29,8 @@ struct AnycastNameCounters {
   std::uint64_t no_flow = 0;    // fragments and errors of no conversation
   std::uint64_t malformed = 0;  // no IP packet
   std::uint64_t withheld = 0;   // errors that another member makes good
+  std::uint64_t held = 0;       // fragments that came before their first one
+  std::uint64_t held_full = 0;  // such fragments beyond what is held
 };
 
 // Sans-I/O, one thread, beside one Host that is not anonymous.
@@ -120,6 +123,9 @@ class AnycastNames {
   AnycastFlow* open(const Place& place, const FlowKey& key, const PublicKey& member,
                     const IpPacket& packet, TimePoint now);
   void note(Name& name, AnycastFlow& flow, const IpView& packet, TimePoint now);
+  void hold_out(const IpPacket& packet, TimePoint now);
+  void followed_in(const IpView& first, const std::optional<FlowKey>& key);
+  void release_early(TimePoint now);
   void park(Name& name, Bytes packet);
   void answer_nobody(Bytes packet);
   void nudge(Name& name, Peer& peer, Duration patience, TimePoint now);
@@ -140,6 +146,7 @@ class AnycastNames {
   std::vector<std::unique_ptr<Name>> names_;
   std::unordered_map<IpAddress, Name*> by_address_;
   AnycastFlows flows_;
+  EarlyFragments early_;
   AnycastBehind behind_;
   std::vector<PublicKey> absent_;  // found so since the last on_timer; bounded by the peers
   TimePoint next_sweep_ = kNever;

@@ -33,9 +33,14 @@ Inbound::Result Inbound::on_packet(Peer& peer, MutBytes bytes, MutBytes answer, 
   if ((peer.size.limit != 0 || peer.by_stops()) && (packet->tcp_flags() & tcp_flag::kSyn) != 0)
     clamp_mss(*packet, peer.largest());
   switch (parts_.rules.inbound(peer.key, *packet, now)) {
-    case InboundVerdict::pass:
+    case InboundVerdict::pass: {
+      std::vector<EarlyFragments::Held> after;
+      if (!early_.empty() && packet->is_first_fragment())
+        after = early_.take(EarlyFragments::Way::in, packet->source(), *packet);
       parts_.to_program(bytes);
+      for (EarlyFragments::Held& one : after) followed(peer, one, now);
       return {Verdict::passed};
+    }
     case InboundVerdict::reset:
       return {Verdict::not_allowed, build_tcp_reset(*packet, answer).size()};
     case InboundVerdict::prohibited:
@@ -44,7 +49,19 @@ Inbound::Result Inbound::on_packet(Peer& peer, MutBytes bytes, MutBytes answer, 
     case InboundVerdict::silent:
       break;
   }
-  return {Verdict::not_allowed};
+  // Whether it may come in, its packet's first fragment decides, which may be behind it.
+  if (packet->has_transport() || !packet->is_fragment()) return {Verdict::not_allowed};
+  early_.expired(now);
+  return {early_.hold(EarlyFragments::Way::in, packet->source(), *packet, now)
+              ? Verdict::fragment_held
+              : Verdict::not_allowed};
+}
+
+void Inbound::followed(Peer& peer, EarlyFragments::Held& one, TimePoint now) {
+  const auto packet = IpPacket::parse(one.bytes);
+  if (packet && now < one.until &&
+      parts_.rules.inbound(peer.key, *packet, now) == InboundVerdict::pass)
+    parts_.to_program(one.bytes);
 }
 
 }  // namespace i3

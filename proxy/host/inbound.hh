@@ -1,6 +1,7 @@
 // Owns the way in, from an opened transport message to the TUN.
 #pragma once
 
+#include "proxy/host/early_fragments.hh"
 #include "proxy/host/gateway_names.hh"
 #include "proxy/host/parts.hh"
 
@@ -20,8 +21,12 @@ class Inbound {
   Result on_packet(Peer& peer, MutBytes bytes, MutBytes answer, TimePoint now);
 
  private:
+  void followed(Peer& peer, EarlyFragments::Held& one, TimePoint now);
+
   HostParts& parts_;
   GatewayNames& names_;
+  // In the addresses that local programs see.
+  EarlyFragments early_;
 };
 
 }  // namespace i3

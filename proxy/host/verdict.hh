@@ -30,6 +30,7 @@ enum class Verdict : std::uint8_t {
   revoked,          // first message of a key that is not to be believed any more
   too_many_notes,   // of gateways about their clients
   past_the_box,     // came round the box by which that peer's packets have to come
+  fragment_held,    // came before the first one of its packet, which decides
   kCount,
 };
 
@@ -39,7 +40,7 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Verdict::
                      "park_full",       "not_allowed",    "stranger",      "no_session",
                      "unknown_control", "too_many_peers", "no_address",    "unexpected",
                      "redirected",      "no_leave",       "not_inspected", "revoked",
-                     "too_many_notes",  "past_the_box"};
+                     "too_many_notes",  "past_the_box",   "fragment_held"};
 
 class VerdictCounters {
  public:

@@ -71,6 +71,27 @@ std::size_t from(const SimHost& host, const IpAddress& source, std::uint8_t flag
   return count;
 }
 
+// A datagram in two fragments; `id` is their packet's.
+std::pair<std::vector<std::uint8_t>, std::vector<std::uint8_t>> fragments(const IpAddress& from,
+                                                                          const IpAddress& to,
+                                                                          std::uint16_t from_port,
+                                                                          std::uint16_t to_port,
+                                                                          std::uint16_t id = 77) {
+  Tins::IP whole = Tins::IP(to.text(), from.text()) / Tins::UDP(to_port, from_port) /
+                   Tins::RawPDU(std::string(16, 'f'));
+  std::vector<std::uint8_t> bytes = whole.serialize(), first(bytes.begin(), bytes.begin() + 36),
+                            second = bytes;
+  second.erase(second.begin() + 20, second.begin() + 36);
+  for (auto [piece, offset] : {std::pair{&first, 0x2000}, {&second, 2}}) {
+    store16(*piece, 2, static_cast<std::uint16_t>(piece->size()));
+    store16(*piece, 4, id);
+    store16(*piece, 6, static_cast<std::uint16_t>(offset));
+    store16(*piece, 10, 0);
+    store16(*piece, 10, static_cast<std::uint16_t>(~fold(sum_of(Bytes(*piece).first(20)))));
+  }
+  return {first, second};
+}
+
 }  // namespace
 
 TEST_CASE("an anycast name reaches a member, whose answers come from the name's own address") {
@@ -273,22 +294,6 @@ TEST_CASE("fragments, and errors about a packet, belong to their conversation in
   CHECK(error->quoted()->destination == user.address);
   CHECK(error->quoted()->source == client->host().own4().address());
   // A datagram in two fragments, there and back.
-  const auto fragments = [](const IpAddress& from, const IpAddress& to, std::uint16_t from_port,
-                            std::uint16_t to_port) {
-    Tins::IP whole = Tins::IP(to.text(), from.text()) / Tins::UDP(to_port, from_port) /
-                     Tins::RawPDU(std::string(16, 'f'));
-    std::vector<std::uint8_t> bytes = whole.serialize(), first(bytes.begin(), bytes.begin() + 36),
-                              second = bytes;
-    second.erase(second.begin() + 20, second.begin() + 36);
-    for (auto [piece, offset] : {std::pair{&first, 0x2000}, {&second, 2}}) {
-      store16(*piece, 2, static_cast<std::uint16_t>(piece->size()));
-      store16(*piece, 4, 77);
-      store16(*piece, 6, static_cast<std::uint16_t>(offset));
-      store16(*piece, 10, 0);
-      store16(*piece, 10, static_cast<std::uint16_t>(~fold(sum_of(Bytes(*piece).first(20)))));
-    }
-    return std::pair{first, second};
-  };
   server->received.clear();
   const auto there = fragments(client->host().own4().address(), user.address, 5000, 6000);
   client->send_packet(there.first);
@@ -302,4 +307,78 @@ TEST_CASE("fragments, and errors about a packet, belong to their conversation in
   server->send_packet(back.second);
   REQUIRE(world.until([&] { return client->received.size() == 2; }, 5s));
   for (const auto& piece : client->received) CHECK(IpView::parse(piece)->source() == user.address);
+}
+
+TEST_CASE("a fragment that overtakes its first one waits for it, and belongs to the same member") {
+  // Who lets nobody in lets in what answers its own programs.
+  bool lets_in = false;
+  SUBCASE("with a line for the member") {
+    lets_in = true;
+  }
+  SUBCASE("without a line for the member") {}
+  GroupWorld world(9);
+  auto client = world.host(1, [&](HostPlan& plan) {
+    if (!lets_in) plan.allow.clear();
+  });
+  auto server = world.host(2);
+  world.join(*server);
+  User user(world, *client);
+  REQUIRE(user.has_member());
+  user.say("hello");
+  REQUIRE(user.reaches(*server, "hello"));
+  const IpAddress asker = IpView::parse(server->received.back())->source();
+  const IpAddress own = client->host().own4().address(), member = server->host().own4().address(),
+                  by_name = client->address_of(server->key()).address();
+  server->received.clear();
+  const auto there = fragments(own, user.address, 5000, 6000);
+  client->send_packet(there.second);
+  world.network.run_for(100ms);
+  CHECK(server->received.empty());
+  client->send_packet(there.first);
+  REQUIRE(world.until([&] { return server->received.size() == 2; }, 5s));
+  client->received.clear();
+  const auto back = fragments(member, asker, 6000, 5000);
+  server->send_packet(back.second);
+  world.network.run_for(200ms);
+  CHECK(client->received.empty());
+  server->send_packet(back.first);
+  REQUIRE(world.until([&] { return client->received.size() == 2; }, 5s));
+  for (const auto& piece : client->received) CHECK(IpView::parse(piece)->source() == user.address);
+  // The same from the member as itself: it is its own, early or not.
+  client->received.clear();
+  client->send_udp(server->key(), 5001, 6000, "by its own name");
+  REQUIRE(user.reaches(*server, "by its own name"));
+  const auto own_name = fragments(member, asker, 6000, 5001, 78);
+  server->send_packet(own_name.second);
+  world.network.run_for(100ms);
+  server->send_packet(own_name.first);
+  REQUIRE(world.until([&] { return client->received.size() == 2; }, 5s));
+  for (const auto& piece : client->received) CHECK(IpView::parse(piece)->source() == by_name);
+}
+
+TEST_CASE(
+    "fragments whose first one never comes are let go, and no more wait than there is room for") {
+  GroupWorld world(10);
+  auto client = world.host(1), server = world.host(2);
+  world.join(*server);
+  User user(world, *client);
+  REQUIRE(user.has_member());
+  user.say("hello");
+  REQUIRE(user.reaches(*server, "hello"));
+  const IpAddress asker = IpView::parse(server->received.back())->source();
+  client->received.clear();
+  for (std::uint16_t id = 0; id < 40; ++id)
+    server->send_packet(fragments(server->host().own4().address(), asker, 6000, 5000, id).second);
+  // Beyond the room they pass as they came, which is how they would pass without a group.
+  REQUIRE(
+      world.until([&] { return client->received.size() == 40 - EarlyFragments::kMostOfOne; }, 5s));
+  REQUIRE(world.until([&] { return client->received.size() == 40; }, 5s));
+  for (std::uint16_t id = 0; id < 40; ++id)
+    client->send_packet(
+        fragments(client->host().own4().address(), user.address, 5000, 6000, id).second);
+  world.network.run_for(2s);
+  const AnycastNameCounters& counted = client->groups().names().counters();
+  CHECK(counted.no_flow == EarlyFragments::kMostOfOne);
+  CHECK(counted.held == 2 * EarlyFragments::kMostOfOne);
+  CHECK(counted.held_full == 2 * (40 - EarlyFragments::kMostOfOne));
 }
