@@ -61,6 +61,17 @@ void log_warnings(const NodeSettings& settings, Log& log) {
   for (const std::string& warning : settings.warnings) log.warning("setting", {{"text", warning}});
 }
 
+XdpOn xdp_of(RelayXdp setting) {
+  if (setting == RelayXdp::off) return XdpOn::none;
+  return setting == RelayXdp::on ? XdpOn::every : XdpOn::devices;
+}
+
+std::string one_line(const std::vector<std::string>& parts, const char* between) {
+  std::string line;
+  for (const std::string& part : parts) line += (line.empty() ? "" : between) + part;
+  return line;
+}
+
 // One daemon from its settings to its end.
 class Node {
  public:
@@ -126,11 +137,12 @@ class Node {
   void use_kernel_relay() {
     if (settings_.relay_kernel == RelayKernel::off) return;
     try {
-      auto relay = std::make_unique<KernelRelay>();
-      std::string names;
-      for (const std::string& name : relay->interfaces())
-        names += (names.empty() ? "" : " ") + name;
-      log_.info("kernel-relay", {{"interfaces", names}});
+      auto relay = std::make_unique<KernelRelay>(xdp_of(settings_.relay_xdp));
+      log_.info("kernel-relay", {{"interfaces", one_line(relay->interfaces(), " ")}});
+      if (const auto names = relay->xdp_interfaces(); !names.empty())
+        log_.info("kernel-relay-at-xdp", {{"interfaces", one_line(names, " ")}});
+      if (const auto& refusals = relay->xdp_refusals(); !refusals.empty())
+        log_.info("no-xdp", {{"reason", one_line(refusals, "; ")}});
       driver_->use(std::move(relay));
     } catch (const KernelRelayError& error) {
       if (settings_.relay_kernel == RelayKernel::on)

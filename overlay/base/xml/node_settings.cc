@@ -123,11 +123,16 @@ NodeSettings parse_node_settings(std::string text, const std::string& file) {
     settings.triggers = limits->integer_or("triggers", 1, 100'000'000, 1'000'000);
   }
   if (const auto relay = root.child("relay")) {
-    relay->expect({"kernel"});
+    relay->expect({"kernel", "xdp"});
     settings.relay_kernel = relay->one_of<RelayKernel>(
         "kernel",
         {{"auto", RelayKernel::automatic}, {"on", RelayKernel::on}, {"off", RelayKernel::off}},
         RelayKernel::automatic);
+    settings.relay_xdp = relay->one_of<RelayXdp>(
+        "xdp", {{"auto", RelayXdp::automatic}, {"on", RelayXdp::on}, {"off", RelayXdp::off}},
+        RelayXdp::off);
+    if (settings.relay_kernel == RelayKernel::off && settings.relay_xdp != RelayXdp::off)
+      relay->fail("xdp is part of the relay in the kernel, which kernel=\"off\" leaves out");
   }
   settings.control = read_control(root, settings.control.socket);
   settings.state = read_state(root, settings.state.file);

@@ -31,6 +31,7 @@ struct NodeListen {
 };
 
 enum class RelayKernel { automatic, on, off };
+enum class RelayXdp { automatic, on, off };
 
 struct NodeSettings {
   std::string file;  // what they came from; empty for options
@@ -43,6 +44,7 @@ struct NodeSettings {
   std::size_t triggers_per_key = 1024;
   std::size_t triggers = 1'000'000;
   RelayKernel relay_kernel = RelayKernel::automatic;
+  RelayXdp relay_xdp = RelayXdp::off;
   ControlSettings control{"/run/i3/node.sock", "i3", ""};
   StateSettings state{"/var/lib/i3/node.state", std::chrono::seconds(7200)};
   std::optional<Endpoint> metrics;

@@ -5,10 +5,12 @@
 #include <bpf/libbpf.h>
 #include <cerrno>
 #include <cstring>
+#include <linux/if_link.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "overlay/node/kernel/lease.h"
 #include "overlay/node/kernel/relay_program.hh"
@@ -39,6 +41,10 @@ bool is_ethernet_and_up(const char* name) {
          request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
 }
 
+bool has_device(const char* name) {
+  return access(("/sys/class/net/" + std::string(name) + "/device").c_str(), F_OK) == 0;
+}
+
 [[noreturn]] void fail(const std::string& what, int error) {
   std::string text = what + ": " + std::strerror(error);
   if (error == EPERM || error == EACCES) text += "; it needs CAP_BPF and CAP_NET_ADMIN";
@@ -52,14 +58,17 @@ void KernelRelay::Close::operator()(bpf_object* object) const {
 }
 
 // 1 load  2 find its parts  3 attach
-KernelRelay::KernelRelay() {
+KernelRelay::KernelRelay(XdpOn xdp) : xdp_(xdp) {
   libbpf_set_print(nullptr);
   const Bytes program = relay_program();
   object_.reset(bpf_object__open_mem(program.data(), program.size(), nullptr));
   if (!object_) fail("the relay program cannot be read", errno);
+  bpf_program* at_xdp = bpf_object__find_program_by_name(object_.get(), "i3_relay_xdp");
+  bpf_program__set_autoload(at_xdp, xdp != XdpOn::none);
   if (const int error = bpf_object__load(object_.get()); error != 0)
     fail("the kernel does not take the relay program", -error);
   program_ = bpf_program__fd(bpf_object__find_program_by_name(object_.get(), "i3_relay"));
+  if (xdp != XdpOn::none) xdp_program_ = bpf_program__fd(at_xdp);
   leases_map_ = bpf_object__find_map_fd_by_name(object_.get(), "leases");
   counts_map_ = bpf_object__find_map_fd_by_name(object_.get(), "counts");
   assert(program_ >= 0 && leases_map_ >= 0 && counts_map_ >= 0);
@@ -81,7 +90,8 @@ int KernelRelay::attach() {
     if (attached_.contains(each->if_index) || !is_ethernet_and_up(each->if_name)) continue;
     OwnedFd link(bpf_link_create(program_, static_cast<int>(each->if_index), kTcxIngress, nullptr));
     if (link)
-      attached_.emplace(each->if_index, Attached{each->if_name, std::move(link)});
+      attached_.emplace(each->if_index, Attached{each->if_name, std::move(link),
+                                                 attach_xdp(each->if_index, each->if_name)});
     else if (error == 0)
       error = errno;
   }
@@ -89,10 +99,39 @@ int KernelRelay::attach() {
   return error;
 }
 
+// In the driver or not at all: behind the driver TC does the same for less.
+OwnedFd KernelRelay::attach_xdp(unsigned index, const char* name) {
+  if (xdp_ == XdpOn::none || (xdp_ == XdpOn::devices && !has_device(name))) return {};
+  LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
+  OwnedFd link(bpf_link_create(xdp_program_, static_cast<int>(index), BPF_XDP, &options));
+  if (!link && xdp_refusals_.size() < kMostRefusals)
+    xdp_refusals_.push_back(std::string(name) + ": " + std::strerror(errno));
+  return link;
+}
+
 std::vector<std::string> KernelRelay::interfaces() const {
   std::vector<std::string> names;
   for (const auto& [index, attached] : attached_) names.push_back(attached.name);
   return names;
+}
+
+std::vector<std::string> KernelRelay::xdp_interfaces() const {
+  std::vector<std::string> names;
+  for (const auto& [index, attached] : attached_)
+    if (attached.xdp_link) names.push_back(attached.name);
+  return names;
+}
+
+std::optional<Hop> KernelRelay::hop_of(const Way& way, TimePoint now) {
+  const auto attached = attached_.find(way.out);
+  if (attached == attached_.end() || !attached->second.xdp_link) return std::nullopt;
+  if (neighbours_.size() >= kMostNeighbours) neighbours_.clear();
+  Neighbour& neighbour = neighbours_[{way.out, way.next_hop}];
+  if (now >= neighbour.until) {
+    neighbour.hop = hop_towards(way);
+    neighbour.until = now + (neighbour.hop ? kNeighbourFor : kUnknownFor);
+  }
+  return neighbour.hop;
 }
 
 bool KernelRelay::write(wire::Label label, const Lease& lease, TimePoint now, std::uint64_t used) {
@@ -108,6 +147,11 @@ bool KernelRelay::write(wire::Label label, const Lease& lease, TimePoint now, st
   const auto& hop = lease.way.next_hop;
   if (!hop.unspecified()) std::copy(hop.bytes.begin(), hop.bytes.end(), value.next_hop);
   value.out = lease.way.out;
+  if (const auto known = hop_of(lease.way, now)) {
+    std::copy(known->neighbour.begin(), known->neighbour.end(), value.hop.neighbour);
+    std::copy(known->own.begin(), known->own.end(), value.hop.own);
+    value.hop_known = 1;
+  }
   return bpf_map_update_elem(leases_map_, &key, &value, BPF_ANY) == 0;
 }
 
@@ -210,6 +254,7 @@ std::map<std::string, std::uint64_t, std::less<>> KernelRelay::counters() const 
   std::vector<std::uint64_t> values(static_cast<std::size_t>(std::max(processors, 1)));
   const std::pair<__u32, const char*> names[] = {{I3_FORWARDED, "kernel_relayed_packets"},
                                                  {I3_FORWARDED_BYTES, "kernel_relayed_bytes"},
+                                                 {I3_FORWARDED_AT_XDP, "kernel_relayed_at_xdp"},
                                                  {I3_PASSED_UP, "kernel_passed_up"}};
   for (const auto& [index, name] : names) {
     std::uint64_t sum = 0;

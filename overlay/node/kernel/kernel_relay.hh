@@ -1,7 +1,10 @@
 // Owns the relay inside the kernel: a program at TC ingress of this machine's Ethernet interfaces
-// that sends labelled packets straight on while they hold a lease (docs/RELAY.md).
+// that sends labelled packets straight on while they hold a lease, and one at XDP for those that
+// leave by the interface on which they came (docs/RELAY.md).
 #pragma once
 
+#include <array>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -9,6 +12,7 @@
 #include <vector>
 
 #include "overlay/base/control/socket.hh"
+#include "overlay/node/kernel/route.hh"
 #include "overlay/node/label_leases.hh"
 
 struct bpf_object;
@@ -21,11 +25,9 @@ class KernelRelayError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The index of an interface, and the neighbour there; unspecified: left to the kernel.
-struct Way {
-  unsigned out = 0;
-  IpAddress next_hop;
-};
+// Interfaces that have the program at XDP: none, those with a device behind them, every Ethernet
+// one.
+enum class XdpOn { none, devices, every };
 
 // Everything goes with the process: program, tables and their places are held by descriptors only.
 // A lease is short, and is renewed while it is used; so whatever ends a trigger ends its lease,
@@ -44,14 +46,24 @@ class KernelRelay final : public LabelLeases {
   static constexpr std::size_t kMostImpossible = 4096;
   static constexpr Duration kAskApart = std::chrono::milliseconds(5);
 
-  // Loads the program and attaches it to every Ethernet interface that is up. Throws
-  // KernelRelayError: Linux before 6.6, no CAP_BPF and CAP_NET_ADMIN, no such interface.
-  KernelRelay();
+  // A neighbour's hardware address is asked for again after so long; an unknown one sooner.
+  static constexpr Duration kNeighbourFor = std::chrono::seconds(1);
+  static constexpr Duration kUnknownFor = std::chrono::milliseconds(100);
+  static constexpr std::size_t kMostNeighbours = 4096;
+  static constexpr std::size_t kMostRefusals = 16;
+
+  // Loads the programs and attaches them to every Ethernet interface that is up, and to those that
+  // come up later. Throws KernelRelayError: Linux before 6.6, no CAP_BPF and CAP_NET_ADMIN, no such
+  // interface. Where XDP cannot be had it goes without.
+  explicit KernelRelay(XdpOn xdp);
   ~KernelRelay() override;
   KernelRelay(const KernelRelay&) = delete;
   KernelRelay& operator=(const KernelRelay&) = delete;
 
   std::vector<std::string> interfaces() const;
+  std::vector<std::string> xdp_interfaces() const;
+  // Where XDP was wanted and could not be had: interface and reason; the first kMostRefusals.
+  const std::vector<std::string>& xdp_refusals() const { return xdp_refusals_; }
 
   void offer(wire::Label label, const Endpoint& local, const Endpoint& target,
              TimePoint now) override;
@@ -61,7 +73,9 @@ class KernelRelay final : public LabelLeases {
   // Packets and bytes (of UDP payload) sent on, labelled packets left to user space, and leases.
   std::map<std::string, std::uint64_t, std::less<>> counters() const override;
 
-  int program() const { return program_; }  // its descriptor, for tests
+  // Their descriptors, for tests; -1: not loaded.
+  int program() const { return program_; }
+  int xdp_program() const { return xdp_program_; }
 
  private:
   struct LabelHash {
@@ -76,7 +90,11 @@ class KernelRelay final : public LabelLeases {
   };
   struct Attached {
     std::string name;
-    OwnedFd link;
+    OwnedFd link, xdp_link;
+  };
+  struct Neighbour {
+    std::optional<Hop> hop;
+    TimePoint until{};
   };
 
   bool write(wire::Label label, const Lease& lease, TimePoint now, std::uint64_t used);
@@ -87,22 +105,24 @@ class KernelRelay final : public LabelLeases {
   bool may_ask(wire::Label label, TimePoint now);
   // To interfaces that are up, and were not before.
   int attach();
+  OwnedFd attach_xdp(unsigned index, const char* name);
+  // For the program at XDP: nothing where that does not sit, or the neighbour is not known.
+  std::optional<Hop> hop_of(const Way& way, TimePoint now);
 
   struct Close {
     void operator()(bpf_object* object) const;
   };
+  const XdpOn xdp_;
   std::unique_ptr<bpf_object, Close> object_;
-  int program_ = -1, leases_map_ = -1, counts_map_ = -1;
+  int program_ = -1, xdp_program_ = -1, leases_map_ = -1, counts_map_ = -1;
   std::unordered_map<unsigned, Attached> attached_;  // by index
+  std::vector<std::string> xdp_refusals_;
+  std::map<std::pair<unsigned, IpAddress>, Neighbour> neighbours_;
   std::unordered_map<wire::Label, Lease, LabelHash> leases_;
   std::unordered_map<wire::Label, TimePoint, LabelHash> impossible_;  // until
   TimePoint next_ask_{};
   TimePoint next_review_ = kNever;
   TimePoint next_attach_{};
 };
-
-// How packets from `source`, an address of this machine, to `target` leave; `out` is 0 without a
-// route. Both of one family.
-Way way_towards(const IpAddress& source, const IpAddress& target);
 
 }  // namespace i3

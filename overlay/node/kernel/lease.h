@@ -9,6 +9,12 @@ struct i3_label {
   __u32 secret;
 };
 
+// The neighbour that takes a packet, and this machine's own address on that cable.
+struct i3_hop {
+  __u8 neighbour[6];
+  __u8 own[6];
+};
+
 // For a while packets with this label go straight on. Addresses in the 16-byte form (IPv4 mapped),
 // ports in network byte order.
 struct i3_lease {
@@ -21,9 +27,17 @@ struct i3_lease {
   __u16 local_port;
   __u16 target_port;
   __u32 out;  // index of the interface that leads to the target
+  struct i3_hop hop;
+  __u32 hop_known;  // zero: for TC only, which resolves neighbours itself
 };
 
 // Indices of the counters, one set for each processor.
-enum i3_count { I3_FORWARDED, I3_FORWARDED_BYTES, I3_PASSED_UP, I3_COUNTS };
+enum i3_count {
+  I3_FORWARDED,  // by either program
+  I3_FORWARDED_BYTES,
+  I3_FORWARDED_AT_XDP,
+  I3_PASSED_UP,
+  I3_COUNTS
+};
 
 enum { I3_MOST_LEASES = 8192 };

@@ -13,6 +13,7 @@ TEST_CASE("a node's defaults are those of the manual") {
   CHECK(settings.triggers_per_key == 1024);
   CHECK(settings.triggers == 1000000);
   CHECK(settings.relay_kernel == RelayKernel::automatic);
+  CHECK(settings.relay_xdp == RelayXdp::off);
   CHECK(settings.control.socket == "/run/i3/node.sock");
   CHECK(settings.control.socket_if_free.empty());
   CHECK_FALSE(settings.listen[0].advertise);
@@ -29,6 +30,18 @@ TEST_CASE("a node may listen at several addresses, each advertised") {
   CHECK(settings.listen[1].advertise->text() == "[2001:db8::7]:5100");
   CHECK(settings.join == std::vector<EntryNode>{{*Endpoint::parse("198.51.100.4:5100"), {}}});
   CHECK_FALSE(settings.operator_key);
+}
+
+TEST_CASE("XDP is asked for by name, and not without the relay that it is part of") {
+  const auto with = [](const std::string& relay) {
+    return parse_node_settings(
+        "<i3-node><listen address=\"0.0.0.0:5100\"/><relay " + relay + "/></i3-node>", "node.xml");
+  };
+  CHECK(with("kernel=\"on\" xdp=\"on\"").relay_xdp == RelayXdp::on);
+  CHECK(with("xdp=\"auto\"").relay_xdp == RelayXdp::automatic);
+  CHECK(with("kernel=\"off\" xdp=\"off\"").relay_xdp == RelayXdp::off);
+  CHECK_THROWS_AS(with("kernel=\"off\" xdp=\"auto\""), ConfigError);
+  CHECK_THROWS_AS(with("xdp=\"generic\""), ConfigError);
 }
 
 TEST_CASE("a node without a file takes everything from its options") {
