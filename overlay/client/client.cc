@@ -232,6 +232,10 @@ const NatReport& Client::nat() const {
   return state_->nat.report();
 }
 
+const NatReport& Client::nat(bool v4) const {
+  return state_->nat.report(v4);
+}
+
 void Client::check_nat(TimePoint now) {
   state_->nat.now(now);
   state_->nat.on_timer(now);
@@ -264,7 +268,7 @@ void Client::sample_port(TimePoint now) {
 }
 
 Duration Client::keep_alive() const {
-  return state_->nat.report().keep_alive();
+  return state_->core.keep_alive;
 }
 
 void Client::set_families(bool have_v4, bool have_v6) {

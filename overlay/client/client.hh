@@ -255,6 +255,8 @@ class Client final : public OverlayAccess {
   // The NAT before this host; checked when the host is reachable, when its address changes, every
   // hour, and when check_nat is called. on_nat says when it is done, two or three seconds later.
   const NatReport& nat() const;
+  // Of one address family.
+  const NatReport& nat(bool v4) const;
   void check_nat(TimePoint now);
   void set_own_addresses(std::vector<IpAddress> addresses);
   // Follows the ID from the best entry node to its owner; `done` with no hops where no entry node

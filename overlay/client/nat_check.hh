@@ -1,5 +1,9 @@
-// Owns when the NAT is looked at, and which nodes help: what it is made of is nat_probe.hh's.
+// Owns when the NAT is looked at, of which address family, and which nodes help: what it is made of
+// is nat_probe.hh's.
 #pragma once
+
+#include <array>
+#include <deque>
 
 #include "overlay/client/entries.hh"
 #include "overlay/client/nat_probe.hh"
@@ -16,7 +20,11 @@ class NatCheck {
   static constexpr Duration kEvery = std::chrono::hours(1);
 
   NatCheck(Core& core, Entries& entries, NodeCache& cache, const Observations& observations)
-      : core_(core), entries_(entries), cache_(cache), observations_(observations), probe_(core) {}
+      : core_(core),
+        entries_(entries),
+        cache_(cache),
+        observations_(observations),
+        probes_{NatProbe(core), NatProbe(core)} {}
 
   // The host became reachable: once, unless it was checked since the last change.
   void soon(TimePoint now);
@@ -29,20 +37,33 @@ class NatCheck {
 
   void on_message(wire::Type type, Bytes message, bool aside, TimePoint now);
   void on_timer(TimePoint now);
-  TimePoint deadline() const { return std::min(due_, probe_.deadline()); }
-  const NatReport& report() const { return probe_.report(); }
+  TimePoint deadline() const {
+    return std::min({due_, probes_[0].deadline(), probes_[1].deadline()});
+  }
+  // Of IPv4 where it was found to work or IPv6 was not: most peers are met there.
+  const NatReport& report() const { return probes_[main()].report(); }
+  const NatReport& report(bool v4) const { return probes_[v4 ? 0 : 1].report(); }
+  // A check is under way, of either family.
+  bool running() const {
+    return !to_check_.empty() || probes_[0].running() || probes_[1].running();
+  }
 
  private:
-  std::vector<Endpoint> helpers();
+  std::vector<Endpoint> helpers(bool v4);
+  std::size_t main() const { return !probes_[0].report().udp && probes_[1].report().udp ? 1 : 0; }
+  void begin(TimePoint now);
+  void go_on(TimePoint now);
   void tell(TimePoint now);
 
   Core& core_;
   Entries& entries_;
   NodeCache& cache_;
   const Observations& observations_;
-  NatProbe probe_;
+  // [0] IPv4. They share the second socket, so one works at a time.
+  std::array<NatProbe, 2> probes_;
+  std::deque<std::size_t> to_check_, to_measure_;  // each at most both
   TimePoint due_ = kNever;
-  TimePoint told_{};  // the time of the report that the host was told of
+  TimePoint told_{};  // the time of the latest report that the host was told of
 };
 
 }  // namespace i3::client

@@ -289,13 +289,17 @@ void NatProbe::finish(TimePoint now) {
   fresh_.observed = first_.observed;
   fresh_.at = now;
   report_ = fresh_;
-  core_.log.info("nat", {{"kind", report_.name()},
+  core_.log.info("nat", {{"family", first_.observed.address.is_v4() ? "ipv4" : "ipv6"},
+                         {"kind", report_.name()},
                          {"mapping", name_of(report_.mapping)},
                          {"filtering", name_of(report_.filtering)},
                          {"observed", first_.observed.text()}});
   stop();
+}
+
+void NatProbe::measure_lifetime(TimePoint now) {
   silence_ = 0;
-  if (report_.translated || report_.name() == "firewall") begin_lifetime(now);
+  if (report_.udp && (report_.translated || report_.name() == "firewall")) begin_lifetime(now);
 }
 
 // A new binding towards the first node, then silence on it.

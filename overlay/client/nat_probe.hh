@@ -13,7 +13,8 @@ namespace i3::client {
 // 1 meet: where does the first node see the new socket?  2 filter: does an answer come in from that
 // node's other port, and from another node?  3 mapping: where do that other port and further nodes
 // see it?  4 hairpin  5 lifetime: does an answer come in after 5, 10, 20, 40 s of silence?
-// 1 to 4 take about two seconds, and then the report counts; 5 goes on behind it.
+// 1 to 4 take about two seconds, and then the report counts; 5 goes on behind it where it is asked
+// for. One probe looks at one address family.
 class NatProbe {
  public:
   static constexpr std::size_t kMostNodes = 3;
@@ -29,7 +30,10 @@ class NatProbe {
   std::optional<Endpoint> take_sample() { return std::exchange(sampled_, std::nullopt); }
   // The nodes are silent, all of them.
   void no_answer(TimePoint now);
+  // How long a binding lasts, after a check that found something that keeps any.
+  void measure_lifetime(TimePoint now);
   void stop();
+  bool idle() const { return phase_ == Phase::idle; }
   bool running() const { return phase_ != Phase::idle && phase_ < Phase::wait; }
 
   // `aside`: it came to the second socket. False: unsolicited.
@@ -39,7 +43,11 @@ class NatProbe {
   TimePoint deadline() const { return next_; }
 
   const NatReport& report() const { return report_; }
-  void forget() { report_ = NatReport{}; }
+  // There is no such family any more.
+  void forget() {
+    stop();
+    report_ = NatReport{};
+  }
 
  private:
   enum class Phase { idle, meet, filter, other_port, others, hairpin, wait, ask, sample };

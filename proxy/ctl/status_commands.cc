@@ -144,6 +144,16 @@ void print_fields(std::ostream& out, const Json& answer,
   facts.print(out);
 }
 
+std::string shown_family(const Json& answer, const char* family) {
+  if (answer.value(family, Json()) != true) return "none here";
+  const Json& found = object_of(object_of(answer, "nat"), family);
+  if (found.empty()) return "not looked at yet";
+  if (found.value("udp", Json()) != true) return "no node answers over it";
+  std::string text = shown(found, "name");
+  text += ", seen as " + shown(found, "observed");
+  return text + "; mapping " + shown(found, "mapping") + ", lets in " + shown(found, "filtering");
+}
+
 void print_netcheck(std::ostream& out, const Json& answer) {
   Facts facts;
   const Json& nat = object_of(answer, "nat");
@@ -155,8 +165,8 @@ void print_netcheck(std::ostream& out, const Json& answer) {
   facts.add("UDP", answer.value("udp", Json()) == false ? "blocked"
                    : shown(answer, "udp") == "yes"      ? "works"
                                                         : "unknown");
-  facts.add("IPv4", shown(answer, "ipv4"));
-  facts.add("IPv6", shown(answer, "ipv6"));
+  facts.add("IPv4", shown_family(answer, "ipv4"));
+  facts.add("IPv6", shown_family(answer, "ipv6"));
   facts.print(out);
   print_nodes(out, list_of(answer, "nodes"));
   print_nearest(out, list_of(answer, "nearest"));

@@ -153,6 +153,26 @@ Json nodes_json(Worker& worker) {
   return nodes;
 }
 
+namespace {
+
+// What was found of one address family; null where there is none, or it was not looked at yet.
+Json family_json(Worker& worker, bool v4) {
+  const NatReport& nat = worker.host().client().nat(v4);
+  if (!(v4 ? worker.have_v4() : worker.have_v6()) || !nat.checked) return nullptr;
+  Json json{{"udp", nat.udp}, {"name", nat.name()}};
+  if (!nat.udp) return json;
+  json["kind"] = kind_of(nat);
+  json["mapping"] = name_of(nat.mapping);
+  json["filtering"] = name_of(nat.filtering);
+  json["preserves_port"] = nat.preserves_port;
+  json["hairpin"] = nat.hairpin ? Json(*nat.hairpin) : Json();
+  json["observed"] = nat.observed ? Json(nat.observed->text()) : Json();
+  json["keep_alive_s"] = to_ms(nat.keep_alive()) / 1000;
+  return json;
+}
+
+}  // namespace
+
 Json nat_json(Worker& worker) {
   const Observed observed = worker.host().client().observed();
   const NatReport& nat = worker.host().client().nat();
@@ -171,8 +191,10 @@ Json nat_json(Worker& worker) {
             {"hairpin", nat.hairpin ? Json(*nat.hairpin) : Json()},
             {"binding_lasts_s", nullptr},
             {"binding_ends_s", nat.binding_ends ? Json(seconds(*nat.binding_ends)) : Json()},
-            {"keep_alive_s", to_ms(nat.keep_alive()) / 1000},
-            {"checked_s", nullptr}};
+            {"keep_alive_s", to_ms(worker.host().client().keep_alive()) / 1000},
+            {"checked_s", nullptr},
+            {"ipv4", nullptr},
+            {"ipv6", nullptr}};
   // What nodes see through a tunnel is its end, not our NAT.
   if (worker.transports().on_tls()) {
     json["kind"] = json["name"] = "unknown";
@@ -180,6 +202,8 @@ Json nat_json(Worker& worker) {
     json["observed"] = Json::array();
     return json;
   }
+  json["ipv4"] = family_json(worker, true);
+  json["ipv6"] = family_json(worker, false);
   if (!nat.checked) return json;
   json["checked_s"] = seconds(worker.clock().now() - nat.at);
   json["udp"] = nat.udp;
