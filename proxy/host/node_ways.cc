@@ -29,6 +29,11 @@ Duration pace(const NodeWay& way) {
   return std::max<Duration>(kWayCheckEvery, way.round_trip.smoothed / 3);
 }
 
+// Something goes that way, or an answer is late; one that is on its way needs no further question.
+bool wants_answers(const NodePaths& ways, const NodeWay& way, TimePoint now) {
+  return ways.used || (!way.asked.none() && now >= way.asked.since() + doubt(way));
+}
+
 }  // namespace
 
 bool NodeWays::usable(const Peer& peer, std::size_t way) const {
@@ -171,8 +176,7 @@ void NodeWays::ask_current(Peer& peer, TimePoint now) {
   NodePaths& ways = peer.ways;
   if (!usable(peer, ways.at)) return;
   const NodeWay& way = ways.ways[ways.at];
-  if (!ways.used && way.asked.none()) return;
-  if (now < ways.checked + pace(way)) return;
+  if (!wants_answers(ways, way, now) || now < ways.checked + pace(way)) return;
   ways.checked = now;
   ways.used = false;
   challenge(peer, ways.at, now);
@@ -204,10 +208,10 @@ void NodeWays::on_timer(Peer& peer, TimePoint now) {
   check_others(peer, now);
   if (usable(peer, ways.at)) {
     const NodeWay& way = ways.ways[ways.at];
-    if (ways.used || !way.asked.none()) ways.next = ways.checked + pace(way);
+    if (wants_answers(ways, way, now)) ways.next = ways.checked + pace(way);
     if (!way.asked.none()) {
-      const bool sure = !ways.second.at && now >= ways.second.again;
-      const TimePoint late = way.asked.since() + (sure ? doubt(way) : patience(way));
+      const TimePoint doubtful = way.asked.since() + doubt(way);
+      const TimePoint late = now < doubtful ? doubtful : way.asked.since() + patience(way);
       ways.next = std::min(ways.next, std::max(now + kWayPatienceExtra / 10, late));
     }
   }

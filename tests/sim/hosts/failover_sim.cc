@@ -155,6 +155,21 @@ TEST_CASE("datagrams that are lost make nobody leave a way, and few packets go t
   CHECK(copies * 20 < streams[0].sent - first);
 }
 
+TEST_CASE("a way that nothing goes by any more is not asked, however long it is") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    CAPTURE(seed);
+    World world(seed_or(seed + 400));
+    REQUIRE(world.ready());
+    std::vector<Stream> streams{{*world.a, *world.b, 6000}};
+    run(world, streams, 3s);
+    world.network.run_for(2s);
+    const auto before = world.network.sent(world.machines[0]).packets;
+    world.network.run_for(5s);
+    // Refreshes and probes go on.
+    CHECK(world.network.sent(world.machines[0]).packets - before < 80);
+  }
+}
+
 TEST_CASE("nodes that take over ranges from others lose no packet of a conversation") {
   std::size_t lost = 0, moved = 0;
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {

@@ -73,7 +73,7 @@ TEST_CASE("a hello keeps what it says of a middle-box, and the early packet behi
 
 TEST_CASE("a hello that goes to a box and comes from one is malformed, and so is an unknown flag") {
   auto bytes = written({});
-  for (const int flags : {2 | 4, 16, 128}) {
+  for (const int flags : {2 | 4, 32, 64, 128}) {
     bytes[0] = static_cast<std::uint8_t>(flags);
     bytes.resize(512);
     CHECK_FALSE(wire::Hello::parse(bytes));
