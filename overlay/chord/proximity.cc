@@ -7,7 +7,7 @@ namespace {
 constexpr Duration kQuickTick = std::chrono::milliseconds(150);
 // The quick turns end when so many in a row have brought no new finger, or after so many.
 constexpr unsigned kFruitless = 24;
-constexpr unsigned kQuickTicks = 44;
+constexpr unsigned kQuickTicks = 50;
 constexpr Duration kFastestTick = std::chrono::milliseconds(1500);
 constexpr Duration kCalmTick = std::chrono::milliseconds(2500);
 // A finger is measured again after so many ticks at the latest; by then each had its turn.

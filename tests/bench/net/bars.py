@@ -31,9 +31,9 @@ def panel(out, y, title, bars, form):
     y += TITLE
     longest = max((value for name, value in bars if not name.startswith("raw")), default=1) or 1
     for name, value in bars:
-        length = min(value / longest, 1.12) * (WIDTH - LABEL - 110)
+        length = min(value / longest, 1.12) * (WIDTH - LABEL - 160)
         colour = "#2b6cb0" if name.startswith("i3") else "#c9cdd2" if name.startswith("raw") else "#8a94a3"
-        more = " (longer than drawn)" if value > 1.12 * longest else ""
+        more = " (cut)" if value > 1.12 * longest else ""
         out.append(f'<text x="{LABEL - 8}" y="{y + 12}" text-anchor="end">{html.escape(NAMES.get(name, name))}</text>')
         out.append(f'<rect x="{LABEL}" y="{y}" width="{max(length, 1):.1f}" height="{BAR}" fill="{colour}"/>')
         out.append(f'<text x="{LABEL + length + 6:.1f}" y="{y + 12}">{form.format(value)}{more}</text>')
