@@ -225,7 +225,8 @@ TEST_CASE(
   const auto trigger = alice.trigger();
   REQUIRE(alice.insert(bench.owner(trigger.id), trigger));
   alice.clear();
-  auto packet = bob.packet(owner_prefix(bob.identity->key(), 5), std::string(100, 'x'));
+  const std::string text(100, 'x');  // the packet borrows it
+  auto packet = bob.packet(owner_prefix(bob.identity->key(), 5), text);
   packet.flags |= wire::IdPacket::kEveryStop;
   packet.id_count = 2;
   packet.ids[1] = trigger.id;
