@@ -21,7 +21,9 @@ during() {
   local seconds=$1
   shift
   rm -f "$WORK/pinging.log"
-  spawn pinging a ping -D -O -n -i 0.02 -c $((seconds * 50)) b.i3
+  # Stopped in time: what waited while a slept is answered too, and ping would wait as long again.
+  spawn pinging a timeout -s INT $((seconds * 6 / 5 + 3)) \
+    ping -D -O -n -i 0.02 -c $((seconds * 50)) b.i3
   wait_for 5 "the first answers" grep -q "icmp_seq=50 .* time=" "$WORK/pinging.log"
   "$@"
   wait_gone "${PID[pinging]}" $((seconds + 20)) || fail "ping hangs"
