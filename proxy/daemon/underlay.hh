@@ -42,9 +42,9 @@ class Underlay {
  private:
   static constexpr int kBatchesATurn = 4;
   static constexpr std::size_t kMostBytes = 1024 * 1024;  // then others get theirs
+  // So many packets below kSmall bytes; a program's socket may hold no more.
+  static constexpr std::size_t kSmallATurn = 64;
   static constexpr std::size_t kSmall = 512;
-  static constexpr std::size_t kSmallATurn =
-      64;  // such packets; a program's socket may hold no more
   static constexpr std::size_t kFew = 2;
   static constexpr std::size_t kTogether = 16;  // datagrams that `expect` is told of
 

@@ -51,7 +51,8 @@ Inbound::Result Inbound::on_packet(Peer& peer, MutBytes bytes, MutBytes answer, 
   }
   // Whether it may come in, its packet's first fragment decides, which may be behind it.
   if (packet->has_transport() || !packet->is_fragment()) return {Verdict::not_allowed};
-  early_.expired(now);
+  for (std::size_t over = early_.expired(now).size(); over > 0; --over)
+    parts_.verdicts.count(Verdict::not_allowed);
   return {early_.hold(EarlyFragments::Way::in, packet->source(), *packet, now)
               ? Verdict::fragment_held
               : Verdict::not_allowed};
@@ -59,9 +60,12 @@ Inbound::Result Inbound::on_packet(Peer& peer, MutBytes bytes, MutBytes answer, 
 
 void Inbound::followed(Peer& peer, EarlyFragments::Held& one, TimePoint now) {
   const auto packet = IpPacket::parse(one.bytes);
-  if (packet && now < one.until &&
-      parts_.rules.inbound(peer.key, *packet, now) == InboundVerdict::pass)
-    parts_.to_program(one.bytes);
+  if (!packet || now >= one.until ||
+      parts_.rules.inbound(peer.key, *packet, now) != InboundVerdict::pass) {
+    parts_.verdicts.count(Verdict::not_allowed);
+    return;
+  }
+  parts_.to_program(one.bytes);
 }
 
 }  // namespace i3
