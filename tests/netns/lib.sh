@@ -243,7 +243,9 @@ plug_into_internet() { cable "$1" "$2" internet "to-$1" && in_ns internet ip lin
 # The internet's cable, and its resolver with names of its own.
 make_internet() {
   new_host internet 198.51.100.1
-  in_ns internet ip link add net type bridge
+  # With an address of its own, or it would take the lowest of its ports' and change it when one is
+  # added: what its neighbours know would be wrong until they ask again, fifteen seconds later.
+  in_ns internet ip link add net address 02:00:00:00:00:01 type bridge
   in_ns internet ip link set net up
   addresses internet net 198.51.100.1/24 2001:db8:1::1/64
 }

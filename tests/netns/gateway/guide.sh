@@ -98,6 +98,9 @@ same "a laptop that no line names learns nothing" SERVFAIL "$(rcode bob wiki.cor
 sed -i "s|</address-book>|  <host name=\"bob\" key=\"${KEY[bob]}\"/>\n&|" "$WORK/gate/etc/i3/book.xml"
 sed -i 's|</i3-to-ip>|  <allow client="bob" names="(.+\\.)?corp\\.example" addresses="10.20.0.0/16"/>\n&|' "$WORK/gate/etc/i3/gateway.xml"
 check "a line for it" ctl_gateway gate reload
+# Who was found absent a moment ago is not asked anew at once (kAbsentFor).
+names_answer() { [ "$(rcode bob wiki.corp.example)" = NOERROR ]; }
+wait_for 5 "the gateway's answers" names_answer
 same "the suffix goes by the gateway" 10.20.0.1 "$(in_ns bob curl -s -m 10 http://wiki.corp.example/who)"
 same "while the VPN still carries the rest" 10.99.0.2 "$(in_ns bob curl -s -m 10 http://10.20.0.4/who)"
 in_ns bob ip link del vpn
