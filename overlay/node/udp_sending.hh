@@ -32,13 +32,14 @@ class UdpSending {
 
   bool full() const { return count_ == kMost; }
   bool empty() const { return count_ == 0; }
+  bool few() const { return count_ <= 2; }  // question and answer, not bulk
   // Not when full. With `borrow` the bytes are not copied and must last until flush().
   void add(const UdpRoute& route, Bytes bytes, bool borrow);
   // The same route as the datagram before; not when empty.
   void add_same_route(Bytes bytes, bool borrow);
   // Sends all; what the kernel refuses is counted and forgotten.
   void flush(int fd);
-  std::uint64_t failures() const { return failures_; }
+  std::uint64_t take_failures() { return std::exchange(failures_, 0); }
   // To whom sending from the given source failed, since that address is gone; forgotten then.
   std::vector<sockaddr_storage> take_stale_sources() { return std::exchange(stale_sources_, {}); }
 

@@ -94,11 +94,12 @@ OwnedFd UdpSocket::bind(const Endpoint& address, bool dual) {
 
 UdpSocket::UdpSocket(OwnedFd fd, Options options)
     : fd_(std::move(fd)),
-      receive_buffer_(new std::uint8_t[kBatch * kBuffer]),
       controls_(kBatch),
       senders_(kBatch),
       receive_vectors_(kBatch),
-      receive_headers_(kBatch) {
+      receive_headers_(kBatch),
+      sending_([] { return std::make_unique<UdpSending>(kLongest); },
+               [this](UdpSending& batch) { sent(batch); }) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   int type = 0;
@@ -116,9 +117,12 @@ UdpSocket::UdpSocket(OwnedFd fd, Options options)
   }
   wildcard_ = options.answer_from_where_it_came && local_.address.unspecified();
   prepare(fd_.get());
-  for (std::size_t i = 0; i < kBatch; ++i)
-    receive_vectors_[i] = {receive_buffer_.get() + i * kBuffer, kBuffer};
   received_.reserve(4 * kBatch);
+}
+
+void UdpSocket::use(IoThread& thread) {
+  received_into_.use(thread);
+  sending_.use(thread);
 }
 
 void UdpSocket::prepare(int fd) const {
@@ -158,7 +162,9 @@ bool UdpSocket::open_lane() {
 
 std::span<const UdpSocket::Datagram> UdpSocket::receive(int fd) {
   received_.clear();
+  const MutBytes room = received_into_.next();
   for (std::size_t i = 0; i < kBatch; ++i) {
+    receive_vectors_[i] = {room.data() + i * kBuffer, kBuffer};
     msghdr& header = receive_headers_[i].msg_hdr;
     header.msg_name = &senders_[i];
     header.msg_namelen = sizeof senders_[i];
@@ -179,7 +185,7 @@ std::span<const UdpSocket::Datagram> UdpSocket::receive(int fd) {
     const Endpoint from = from_sockaddr(senders_[at]);
     const Ancillary said = ancillary(receive_headers_[at].msg_hdr);
     if (wildcard_ && said.came_to) remember(from, {*said.came_to, false});
-    MutBytes all(receive_buffer_.get() + at * kBuffer, receive_headers_[at].msg_len);
+    MutBytes all = room.subspan(at * kBuffer, receive_headers_[at].msg_len);
     const std::size_t each = said.each == 0 ? all.size() : said.each;
     do {
       const MutBytes one = all.first(std::min(each, all.size()));
@@ -280,26 +286,30 @@ void UdpSocket::send(const Endpoint& to, Bytes bytes, bool borrow) {
     ++unsendable_;
     return;
   }
-  if (sending_.full()) flush();
+  if (sending_.open().full()) flush();
   // Bulk to one place costs no look-up of its source.
   const bool answers = answered_ != nullptr && answered_->from == to;
-  const bool again = !sending_.empty() && to == last_to_;
-  if (again && !answers && !last_answers_) return sending_.add_same_route(bytes, borrow);
+  UdpSending& batch = sending_.open();
+  const bool again = !batch.empty() && to == last_to_;
+  if (again && !answers && !last_answers_) return batch.add_same_route(bytes, borrow);
   const auto source = source_for(to);
-  if (again && source == last_source_) return sending_.add_same_route(bytes, borrow);
+  if (again && source == last_source_) return batch.add_same_route(bytes, borrow);
   UdpRoute route;
   route.address_size = make_sockaddr(to, v6_, route.address);
   write_source(source, route);
   last_to_ = to;
   last_source_ = source;
   last_answers_ = answers;
-  sending_.add(route, bytes, borrow);
+  batch.add(route, bytes, borrow);
 }
 
 void UdpSocket::flush() {
-  if (sending_.empty()) return;
   sending_.flush(fd_.get());
-  for (const sockaddr_storage& to : sending_.take_stale_sources())
+}
+
+void UdpSocket::sent(UdpSending& batch) {
+  failures_ += batch.take_failures();
+  for (const sockaddr_storage& to : batch.take_stale_sources())
     if (const auto known = came_to_.find(from_sockaddr(to)); known != came_to_.end()) {
       if (known->second.vouched) --vouched_;
       came_to_.erase(known);

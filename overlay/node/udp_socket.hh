@@ -14,6 +14,8 @@
 
 #include "overlay/base/control/socket.hh"
 #include "overlay/base/endpoint.hh"
+#include "overlay/node/banks.hh"
+#include "overlay/node/outbox.hh"
 #include "overlay/node/udp_sending.hh"
 
 namespace i3 {
@@ -45,6 +47,9 @@ class UdpSocket {
   // Takes over a bound datagram socket of either family; throws SocketError.
   explicit UdpSocket(OwnedFd fd) : UdpSocket(std::move(fd), Options{}) {}
   UdpSocket(OwnedFd fd, Options options);
+  // While that thread serves it sends what is flushed, and receive() fills other storage than what was
+  // lent of the last one. It must outlive the socket and have no job left when the socket ends.
+  void use(IoThread& thread);
   // This machine's addresses changed: what came to one of them is no longer answered from it, for
   // from an address that is gone nothing leaves.
   void forget_own_addresses() { came_to_.clear(); }
@@ -73,7 +78,7 @@ class UdpSocket {
   // The last receive() filled its batch: there may be more.
   bool more() const { return filled_; }
   // Where received bytes lie.
-  Bytes storage() const { return {receive_buffer_.get(), kBatch * kBuffer}; }
+  Bytes storage() const { return received_into_.all(); }
 
   // What is sent to its sender meanwhile leaves from where it came to, whatever else came in that
   // sender's name; nothing ends that. The datagram is borrowed.
@@ -91,7 +96,7 @@ class UdpSocket {
   // Sent at the next flush(). With `borrow` the bytes are not copied and must last until then.
   void send(const Endpoint& to, Bytes bytes, bool borrow);
   void flush();
-  std::uint64_t send_failures() const { return sending_.failures() + unsendable_; }
+  std::uint64_t send_failures() const { return failures_ + unsendable_; }
 
  private:
   static constexpr std::size_t kBuffer = 65536;  // the longest super-packet
@@ -113,6 +118,7 @@ class UdpSocket {
     bool vouched = false;
   };
   void remember(const Endpoint& from, const CameTo& came_to);
+  void sent(UdpSending& batch);
   std::optional<IpAddress> source_for(const Endpoint& to) const;
   void write_source(const std::optional<IpAddress>& source, UdpRoute& route) const;
 
@@ -124,18 +130,18 @@ class UdpSocket {
   std::unordered_map<Endpoint, CameTo> came_to_;
   std::size_t vouched_ = 0;  // of them
   const Datagram* answered_ = nullptr;
-  std::unique_ptr<std::uint8_t[]> receive_buffer_;
+  Banks received_into_{kBatch * kBuffer};
   std::vector<Control> controls_;
   std::vector<sockaddr_storage> senders_;
   std::vector<iovec> receive_vectors_;
   std::vector<mmsghdr> receive_headers_;
   std::vector<Datagram> received_;
   bool filled_ = false;
-  UdpSending sending_{kLongest};
+  Outbox<UdpSending> sending_;
   Endpoint last_to_;  // of the datagram added last
   std::optional<IpAddress> last_source_;
   bool last_answers_ = false;  // its source is where a datagram under way came to
-  std::uint64_t unsendable_ = 0;
+  std::uint64_t failures_ = 0, unsendable_ = 0;
 };
 
 }  // namespace i3

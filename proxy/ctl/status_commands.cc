@@ -85,7 +85,8 @@ void print_status(std::ostream& out, const Json& status) {
   if (!object_of(status, "dns").empty()) facts.add("names", shown_dns(object_of(status, "dns")));
   if (!object_of(status, "nat").empty()) facts.add("NAT", shown_nat(object_of(status, "nat")));
   if (const Json& tun = object_of(status, "tun"); !tun.empty())
-    facts.add("interface", shown(tun, "name") + ", MTU " + shown(tun, "mtu"));
+    facts.add("interface", shown(tun, "name") + ", MTU " + shown(tun, "mtu") +
+                               (shown(tun, "threads") == "2" ? ", two threads" : ""));
   if (status.contains("peers")) facts.add("peers", shown(status, "peers"));
   facts.add("up for", shown_seconds(status, "uptime_s"));
   facts.print(out);

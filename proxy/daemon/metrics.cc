@@ -31,6 +31,8 @@ void traffic(MetricsText& text, Worker& worker) {
   // A peer that is forgotten takes its bytes with it, so this is no counter.
   text.gauge("bytes", "Bytes of the peers that are known now");
   text.sample("direction", "in", all.rx_bytes).sample("direction", "out", all.tx_bytes);
+  text.gauge("threads", "Threads of the data path");
+  text.sample(worker.threads().count());
   text.counter("kernel_dropped_total", "Datagrams and packets that the kernel did not take");
   text.sample(worker.dropped_by_kernel());
 }

@@ -1,7 +1,6 @@
 #include "proxy/daemon/tun_io.hh"
 
 #include <cerrno>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "proxy/daemon/underlay.hh"
@@ -17,11 +16,16 @@ TunIo::TunIo(boost::asio::io_context& io, TunQueue queue,
       captured_(std::move(captured)),
       turn_(std::move(turn)),
       buffer_(VirtioHeader::kSize + 65536),
-      slots_(kSlots * kSlotSize),
-      coalescer_(virtio_ && enable_offloads(tun_.native_handle()).udp),
-      copies_(kMostCopies) {
+      udp_(virtio_ && enable_offloads(tun_.native_handle()).udp),
+      writing_([this] { return std::make_unique<TunWriting>(virtio_, udp_); },
+               [this](TunWriting& batch) { dropped_ += batch.take_dropped(); }) {
   gathered_.reserve(kGathered);
   wait();
+}
+
+void TunIo::use(IoThread& thread) {
+  slots_.use(thread);
+  writing_.use(thread);
 }
 
 void TunIo::wait() {
@@ -78,6 +82,7 @@ void TunIo::hand_over() {
 void TunIo::end_turn() {
   hand_over();
   turn_();
+  slots_.next();
   used_ = 0;
 }
 
@@ -110,53 +115,23 @@ Frame TunIo::slot(std::size_t size) {
     end_turn();
   else if (gathered_.size() == kGathered)
     hand_over();
-  const MutBytes all = MutBytes(slots_).subspan(used_++ * kSlotSize, kSlotSize);
+  const MutBytes all = slots_.now().subspan(used_++ * kSlotSize, kSlotSize);
   return {all, Frame::kHeadroom, Frame::kHeadroom + size};
 }
 
 void TunIo::write(Bytes packet) {
-  if (!lies_in(packet, lent_)) {
-    if (packet.size() > kMostCopies - copied_) flush();
-    if (packet.size() > kMostCopies) {
-      ++dropped_;
-      return;
-    }
-    std::uint8_t* copy = copies_.data() + copied_;
-    std::copy(packet.begin(), packet.end(), copy);
-    copied_ += packet.size();
-    packet = {copy, packet.size()};
+  const bool lent = lies_in(packet, lent_);
+  if (!lent && !writing_.open().has_room(packet.size())) flush();
+  if (!lent && packet.size() > TunWriting::kMostCopies) {
+    ++dropped_;
+    return;
   }
-  if (virtio_)
-    coalescer_.add(packet);
-  else
-    put({}, packet, {});
+  writing_.open().add(packet, lent);
 }
 
 void TunIo::flush() {
-  if (copied_ == 0 && coalescer_.empty()) return;
-  coalescer_.each([this](const VirtioHeader& header, Bytes first, const std::vector<Bytes>& parts) {
-    put(header, first, parts);
-  });
-  coalescer_.clear();
-  copied_ = 0;
-}
-
-void TunIo::put(const VirtioHeader& header, Bytes first, const std::vector<Bytes>& parts) {
-  std::array<iovec, 2 + Coalescer::kMaxParts> vectors;
-  std::array<std::uint8_t, VirtioHeader::kSize> front;
-  std::size_t count = 0;
-  const auto add = [&](Bytes bytes) {
-    // writev only reads.
-    vectors[count++] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-  };
-  if (virtio_) {
-    header.write(front);
-    add(front);
-  }
-  add(first);
-  for (Bytes part : parts) add(part);
-  wrote_ = true;
-  if (::writev(tun_.native_handle(), vectors.data(), static_cast<int>(count)) < 0) ++dropped_;
+  if (writing_.open().empty()) return;
+  wrote_ = writing_.flush(tun_.native_handle());
 }
 
 }  // namespace i3

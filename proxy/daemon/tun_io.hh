@@ -8,8 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "overlay/node/banks.hh"
+#include "overlay/node/outbox.hh"
+#include "proxy/daemon/tun_writing.hh"
 #include "proxy/host/frame.hh"
-#include "proxy/packet/coalescer.hh"
 #include "proxy/packet/segmenter.hh"
 #include "proxy/platform/unique_fd.hh"
 
@@ -28,6 +30,9 @@ class TunIo {
   TunIo(boost::asio::io_context& io, TunQueue queue,
         std::function<void(std::span<const Frame>)> captured, std::function<void()> turn);
 
+  // While that thread serves it writes what is flushed. It must outlive this and have no job left when
+  // this ends.
+  void use(IoThread& thread);
   // For local programs; written at the next flush().
   void write(Bytes packet);
   void flush();
@@ -37,7 +42,7 @@ class TunIo {
   // Packets that lie in there are not copied: they stay as they are until flush().
   void borrow_from(Bytes storage) { lent_ = storage; }
   // Where captured packets lie.
-  Bytes storage() const { return slots_; }
+  Bytes storage() const { return slots_.all(); }
   std::uint64_t dropped() const { return dropped_; }
 
  private:
@@ -49,7 +54,6 @@ class TunIo {
   static constexpr std::size_t kSlots = 128;      // packets between two turns
   static constexpr std::size_t kSlotSize = 2048;  // room for one packet and what is put around it
   static constexpr std::size_t kLargest = kSlotSize - Frame::kHeadroom - Frame::kTailroom;
-  static constexpr std::size_t kMostCopies = 64 * 1024;
 
   void wait();
   void read();
@@ -60,7 +64,6 @@ class TunIo {
   void take(const VirtioHeader& header, MutBytes packet);
   // The next slot with room for a packet of that size; ends the turn first if there is none left.
   Frame slot(std::size_t size);
-  void put(const VirtioHeader& header, Bytes first, const std::vector<Bytes>& parts);
 
   boost::asio::posix::stream_descriptor tun_;
   bool virtio_;
@@ -71,12 +74,11 @@ class TunIo {
   unsigned in_vain_ = 0;
   bool wrote_ = false;                // something was flushed since the last look for an answer
   std::vector<std::uint8_t> buffer_;  // one read
-  std::vector<std::uint8_t> slots_;
+  Banks slots_{kSlots * kSlotSize};
   std::size_t used_ = 0;
-  Coalescer coalescer_;
+  bool udp_;  // the device takes UDP super-packets
+  Outbox<TunWriting> writing_;
   Bytes lent_;
-  std::vector<std::uint8_t> copies_;  // of packets that were not lent
-  std::size_t copied_ = 0;
   std::uint64_t dropped_ = 0;
 };
 

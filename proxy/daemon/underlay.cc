@@ -45,6 +45,7 @@ void Underlay::receive() {
       take(some);
       for (const UdpSocket::Datagram& datagram : some) {
         bytes += datagram.bytes.size();
+        bytes_ += datagram.bytes.size();
         small += datagram.bytes.size() < kSmall;
       }
       if (small < kSmallATurn) continue;
@@ -66,6 +67,7 @@ void Underlay::take(Datagrams datagrams) {
 }
 
 void Underlay::send(const Endpoint& to, Bytes datagram) {
+  bytes_ += datagram.size();
   socket_.send(to, datagram, lies_in(datagram, lent_));
 }
 

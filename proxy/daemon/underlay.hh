@@ -25,6 +25,7 @@ class Underlay {
   void send(const Endpoint& to, Bytes datagram);
   void flush() { socket_.flush(); }
   void forget_own_addresses() { socket_.forget_own_addresses(); }
+  void use(IoThread& thread) { socket_.use(thread); }
   // Datagrams that lie in there are not copied: they stay as they are until flush().
   void borrow_from(Bytes storage) { lent_ = storage; }
   // Where received datagrams lie until the next batch.
@@ -37,6 +38,7 @@ class Underlay {
   std::function<void(Datagrams)> expect;
 
   const Endpoint& local() const { return socket_.local(); }
+  std::uint64_t bytes() const { return bytes_; }  // of all that was received or sent
   std::uint64_t dropped() const { return socket_.send_failures(); }  // not sent, or too long
 
  private:
@@ -58,6 +60,7 @@ class Underlay {
   std::function<void(const Endpoint&, MutBytes)> received_;
   std::function<void()> turn_;
   Bytes lent_;
+  std::uint64_t bytes_ = 0;
   bool few_ = true;
 };
 

@@ -54,6 +54,8 @@ Worker::Worker(int fd, const std::string& config, const VirtualNetworks& network
   tun_ = std::make_unique<TunIo>(
       io_, TunQueue{std::move(inherited_.tun[0]), inherited_.virtio_header},
       [this](std::span<const Frame> frames) { captured(frames); }, [this] { turn(); });
+  underlay_->use(threads_.second());
+  tun_->use(threads_.second());
   underlay_->borrow_from(tun_->storage());
   tun_->borrow_from(underlay_->storage());
   const std::string state = state_->read();
@@ -73,6 +75,7 @@ Worker::Worker(int fd, const std::string& config, const VirtualNetworks& network
 
 // The parent's socket, and whoever asks over it, lives in the event loop and must go before it.
 Worker::~Worker() {
+  threads_.stop();
   metrics_.reset();
   control_.reset();
   resolver_.reset();
@@ -115,6 +118,7 @@ void Worker::run() {
   if (extension_) extension_->start();
   start_control();
   joined_->watch(!groups_->multicast().empty());
+  threads_.set(settings_.tun.threads);
   broker_->ready();
   log_.info("started", {{"key", identity_->key().text()},
                         {"ipv4", host_->own4().text()},
@@ -143,6 +147,7 @@ void Worker::finish_when_stopped() {
 
 // After every batch of work: what was gathered leaves, and the timer is set to what comes next.
 void Worker::turn() {
+  threads_.look(clock_.now(), underlay_->bytes());
   clock_.release();
   if (extension_) extension_->flush();
   tun_->flush();

@@ -14,6 +14,7 @@
 #include "proxy/daemon/aside_socket.hh"
 #include "proxy/daemon/burst_clock.hh"
 #include "proxy/daemon/clock_watch.hh"
+#include "proxy/daemon/data_threads.hh"
 #include "proxy/daemon/embedded_node.hh"
 #include "proxy/daemon/joined_groups.hh"
 #include "proxy/daemon/names.hh"
@@ -73,6 +74,7 @@ class Worker final : public HostIo {
   WorkerExtension* extension() { return extension_.get(); }
   const std::vector<Endpoint>& candidates() const { return candidates_; }
   const Transports& transports() const { return *transports_; }
+  const DataThreads& threads() const { return threads_; }
   bool have_v4() const { return have_v4_; }
   bool have_v6() const { return have_v6_; }
   // Sends what a command caused and sets the timer.
@@ -155,6 +157,7 @@ class Worker final : public HostIo {
   std::unique_ptr<JoinedGroups> joined_;
   std::vector<IpPrefix> group_routes_;
   AsideSocket aside_;
+  DataThreads threads_{log_};  // before what it sends for
   std::unique_ptr<Underlay> underlay_;
   std::unique_ptr<Transports> transports_;
   std::unique_ptr<TunIo> tun_;

@@ -146,6 +146,7 @@ std::vector<std::string> Worker::reload() {
   set_groups();
   joined_->watch(!groups_->multicast().empty());
   names_->set_policy(settings_.policy);
+  threads_.set(settings_.tun.threads);
   if (extension_) extension_->reloaded();
   transports_->set_mode(mode_of(settings_.overlay.transport));
   host_->set_shortcuts(settings_.overlay.shortcuts && !transports_->on_tls());

@@ -90,7 +90,7 @@ struct GatewaySettings {
   std::string file;
   std::string identity_file = "/var/lib/i3/gateway.key";
   OverlaySettings overlay;
-  TunSettings tun{"i3-gateway", {}};
+  TunSettings tun{"i3-gateway"};
   PoolSettings virtual_addresses;
   std::optional<I3ToIpSettings> i3_to_ip;
   std::optional<IpToI3Settings> ip_to_i3;

@@ -23,16 +23,22 @@ OverlaySettings read_overlay(const XmlElement& root, std::vector<std::string>& w
 }
 
 TunSettings read_tun(const XmlElement& root, std::string default_name) {
-  TunSettings tun{std::move(default_name), std::nullopt};
+  TunSettings tun{std::move(default_name)};
   const auto element = root.child("tun");
   if (!element) return tun;
-  element->expect({"name", "mtu"});
+  element->expect({"name", "mtu", "threads"});
   tun.name = element->value("name", interface_name).value_or(tun.name);
   if (const auto mtu = element->find("mtu"); mtu && *mtu != "auto") {
     std::string why;
     const auto bytes = parse_integer(*mtu, 1280, 1700, why);
     if (!bytes) element->fail_value("mtu", why + ", or auto");
     tun.mtu = static_cast<unsigned>(*bytes);
+  }
+  if (const auto threads = element->find("threads"); threads && *threads != "auto") {
+    std::string why;
+    const auto count = parse_integer(*threads, 1, 2, why);
+    if (!count) element->fail_value("threads", why + ", or auto");
+    tun.threads = static_cast<unsigned>(*count);
   }
   return tun;
 }

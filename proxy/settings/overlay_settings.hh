@@ -23,7 +23,8 @@ struct OverlaySettings {
 
 struct TunSettings {
   std::string name;
-  std::optional<unsigned> mtu;  // nothing: probed
+  std::optional<unsigned> mtu{};      // nothing: probed
+  std::optional<unsigned> threads{};  // of the data path, 1 or 2; nothing: by load
 };
 
 struct PoolSettings {

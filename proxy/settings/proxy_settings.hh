@@ -26,7 +26,7 @@ struct ProxySettings {
   std::string file;
   std::string identity_file = "/var/lib/i3/identity.key";
   OverlaySettings overlay;
-  TunSettings tun{"i3", {}};
+  TunSettings tun{"i3"};
   PoolSettings virtual_addresses;
   DnsSettings dns;
   AddressBooks books;

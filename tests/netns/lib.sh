@@ -397,8 +397,9 @@ start_ring_of() {
 }
 # write_proxy HOST [know="b c"] [allow="XML"] [nodes="n1 n2 n3"] [family=4] [pool=10.77.0.0/16]
 #   [shortcuts=yes] [transport=auto] [intercept=auto] [policy="XML"] [more="XML"]
+#   [threads=auto]
 write_proxy() {
-  local host=$1 know="" allow="" nodes="n1 n2 n3" family=4 pool="" shortcuts=yes transport=auto intercept=auto policy="" more="" other
+  local host=$1 know="" allow="" nodes="n1 n2 n3" family=4 pool="" shortcuts=yes transport=auto intercept=auto policy="" more="" threads=auto other
   shift
   local "$@"
   mkdir -p "$WORK/$host"
@@ -416,7 +417,7 @@ write_proxy() {
   <overlay shortcuts="$shortcuts" transport="$transport">
 $(node_entries "$family" $nodes)
   </overlay>
-  <tun name="i3"/>
+  <tun name="i3" threads="$threads"/>
   $pool
   <dns intercept="$intercept"/>
   <address-book file="$WORK/$host/book.xml"/>

@@ -1,0 +1,83 @@
+#!/bin/bash
+# What a second thread carries more, where a processor is free for it: one host sends as fast as it
+# can to a peer whose cable takes the small packets only, so that no receiver needs a processor. And
+# where none is free, with both hosts and both programs on this machine. In turn, the same programs.
+# I3_BENCH_FULL=1: more often.
+. "$(dirname "$0")/../../netns/lib.sh"
+. "$I3_TREE/tests/netns/figures.sh"
+begin 900
+runs=2 seconds=2
+[ -n "${I3_BENCH_FULL:-}" ] && runs=5 seconds=4
+make_internet
+start_resolver
+make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
+make_public p eth0 198.51.100.50/24
+make_public q eth0 198.51.100.51/24
+keygen n1 p q
+start_node n1
+write_proxy p know=q nodes=n1 allow='<allow from="q"/>' shortcuts=yes
+write_proxy q know=p nodes=n1 allow='<allow from="p"/>' shortcuts=yes
+start_proxy p q
+straight() { in_ns p ping -c 1 -W 1 q.i3; [ "$(ctl p --json peers | jq -r '.peers[] | select(.name == "q") | .path')" = direct ]; }
+wait_for 20 "a straight path" straight
+to=$(address4 p q.i3)
+set_threads() {
+  for host in p q; do
+    sed -i "s|threads=\"[a-z0-9]*\"|threads=\"$1\"|" "$WORK/$host/proxy.xml"
+    ctl $host reload > /dev/null || fail "reload with $1 threads"
+  done
+}
+threads() { field p tun.threads status; }
+sent() { field p 'peers[0].tx_bytes' peers; }
+ticks() { awk '{ print $14 + $15 }' "/proc/$(worker_of p)/stat"; }
+# gigabits: that p sends a second, over some seconds.
+gigabits() {
+  local before begin end
+  before=$(sent) begin=$(now_ms)
+  end=$((begin + seconds * 1000))
+  while [ "$(now_ms)" -lt $end ]; do pause; done
+  awk -v bytes=$(($(sent) - before)) -v ms=$(($(now_ms) - begin)) 'BEGIN { print bytes * 8 / ms / 1e6 }'
+}
+
+# ---- a processor to spare
+in_ns q nft -f - << 'RULES' || fail "no hook"
+table netdev only { chain in { type filter hook ingress device "eth0" priority 0; udp length > 1200 drop; } }
+RULES
+spawn source p "$I3_BIN/packet_source" "$to:9" 1372 1000000000 "" 40 1800000
+grows() { local now; now=$(sent); [ "$now" -gt $((${last:-now} + 10000000)) ] || { last=$now; false; }; }
+wait_for 10 "the load" grows
+one=() two=()
+for _ in $(seq $runs); do
+  set_threads 1; one+=("$(gigabits)")
+  set_threads 2; two+=("$(gigabits)")
+done
+figure threads.one_sends_gbit Gbit/s null higher '{}' "${one[@]}"
+figure threads.two_send_gbit Gbit/s null higher '{}' "${two[@]}"
+ratio() { paste -d' ' <(printf '%s\n' $1) <(printf '%s\n' $2) | awk '{ print $2 / $1 }'; }
+figure threads.two_vs_one ratio 1.1 higher '{}' $(ratio "${one[*]}" "${two[*]}")
+set_threads auto
+two_now() { [ "$(threads)" = 2 ]; }
+wait_for 30 "a second thread by itself" two_now
+say "by itself: $(threads) threads, $(gigabits) Gbit/s"
+end source KILL
+one_now() { [ "$(threads)" = 1 ]; }
+in_ns q nft delete table netdev only
+wait_for 20 "an answer" in_ns p ping -c 1 -W 1 q.i3
+calm() { in_ns p ping -c 1 -W 1 q.i3; one_now; }
+wait_for 20 "one thread again" calm
+
+# ---- none to spare
+spawn iperf q iperf3 -s
+wait_for 10 "iperf3" in_ns p timeout 2 socat -u OPEN:/dev/null "TCP:$to:5201"
+spawn client p iperf3 --forceflush -c "$to" -t 1000
+wait_for 5 "the bulk" grep -q ' sec ' "$WORK/client.log"
+one=() two=() own=()
+for _ in $(seq $runs); do
+  set_threads 1; one+=("$(gigabits)")
+  set_threads 2; two+=("$(gigabits)")
+  set_threads auto; own+=("$(gigabits)")
+done
+figure threads.full_two_vs_one ratio null higher '{}' $(ratio "${one[*]}" "${two[*]}")
+figure threads.full_auto_vs_one ratio 0.95 higher '{}' $(ratio "${one[*]}" "${own[*]}")
+say "with nothing to spare: $(threads) threads"
+checks=$((checks + 1))
