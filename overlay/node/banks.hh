@@ -20,8 +20,8 @@ class Banks {
   void use(IoThread& thread) { thread_ = &thread; }
 
   MutBytes now() const { return {bytes_.get() + at_ * size_, size_}; }
-  // All that lent from the bank was flushed: one to fill anew, the same where nothing of it is under
-  // way any more.
+  // All that lent from the bank was flushed: one to fill anew, the same where nothing of it is
+  // under way any more.
   MutBytes next() {
     if (thread_ == nullptr || thread_->idle()) return now();
     tickets_[at_] = thread_->last();

@@ -1,5 +1,6 @@
-// Owns what is gathered for one descriptor: it leaves with flush(), sent by whoever flushes or, while
-// that one serves, by the second thread (io_thread.hh). The order of all flushes is kept either way.
+// Owns what is gathered for one descriptor: it leaves with flush(), sent by whoever flushes or,
+// while that one serves, by the second thread (io_thread.hh). The order of all flushes is kept
+// either way.
 #pragma once
 
 #include <array>
@@ -11,14 +12,15 @@
 
 namespace i3 {
 
-// A Batch has empty(), few() and flush(int fd), after which it is empty and may be filled again. Jobs
-// must be done before an Outbox ends.
+// A Batch has empty(), few() and flush(int fd), after which it is empty and may be filled again.
+// Jobs must be done before an Outbox ends.
 template <class Batch>
 class Outbox {
  public:
   static constexpr std::size_t kBatches = 4;
 
-  // `settled` is called for each batch that was sent, on the first thread, before it is filled anew.
+  // `settled` is called for each batch that was sent, on the first thread, before it is filled
+  // anew.
   Outbox(std::function<std::unique_ptr<Batch>()> make, std::function<void(Batch&)> settled)
       : make_(std::move(make)), settled_(std::move(settled)) {
     slots_[0].batch = make_();

@@ -58,8 +58,8 @@ std::uint64_t idle_ticks(std::string_view stat, const std::function<bool(unsigne
     if (!name.starts_with("cpu") || name.size() == 3) continue;
     if (!may_use(number<unsigned>(name.substr(3)))) continue;
     for (int field = 0; field < 3; ++field) next_word(line);  // user, nice, system
-    sum += number<std::uint64_t>(next_word(line));             // idle
-    sum += number<std::uint64_t>(next_word(line));             // waiting for a disk
+    sum += number<std::uint64_t>(next_word(line));            // idle
+    sum += number<std::uint64_t>(next_word(line));            // waiting for a disk
   }
   return sum;
 }
@@ -91,9 +91,8 @@ double DataThreads::spare() {
   cpu_set_t usable;
   CPU_ZERO(&usable);
   if (sched_getaffinity(0, sizeof usable, &usable) != 0) return 0;
-  const std::uint64_t ticks = idle_ticks(read_stat(), [&](unsigned cpu) {
-    return cpu < CPU_SETSIZE && CPU_ISSET(cpu, &usable);
-  });
+  const std::uint64_t ticks = idle_ticks(
+      read_stat(), [&](unsigned cpu) { return cpu < CPU_SETSIZE && CPU_ISSET(cpu, &usable); });
   const Duration since = looked_ - std::exchange(idle_read_, looked_);
   const std::uint64_t idle = ticks - std::exchange(idle_ticks_, ticks);
   if (since > 2 * ThreadChoice::kWindow) return 0;

@@ -17,8 +17,9 @@ class DataThreads {
   IoThread& second() { return second_; }
   void set(std::optional<unsigned> wanted);
   unsigned count() const { return second_.serves() ? 2 : 1; }
-  // Between two turns of the first thread; `bytes` is all that it carried so far. Looks at clocks ten
-  // times a second at most, and at the machine's processors only while the first thread is busy.
+  // Between two turns of the first thread; `bytes` is all that it carried so far. Looks at clocks
+  // ten times a second at most, and at the machine's processors only while the first thread is
+  // busy.
   void look(TimePoint now, std::uint64_t bytes);
   void stop() { second_.stop(); }
 

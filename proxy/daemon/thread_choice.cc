@@ -10,8 +10,12 @@ bool ThreadChoice::two(const ThreadLoad& load, TimePoint now) {
     return *wanted_ != 1;
   }
   switch (state_) {
-    case State::one: look_for_load(load, now); break;
-    case State::trying: judge(load, now); break;
+    case State::one:
+      look_for_load(load, now);
+      break;
+    case State::trying:
+      judge(load, now);
+      break;
     case State::two:
       windows_ = load.first + load.second < kCalm ? windows_ + 1 : 0;
       if (windows_ >= kCalmWindows) back_to_one();
@@ -31,7 +35,8 @@ void ThreadChoice::look_for_load(const ThreadLoad& load, TimePoint now) {
 
 // The first window is of the change.
 void ThreadChoice::judge(const ThreadLoad& load, TimePoint now) {
-  if (load.first + load.second < kCalm) return back_to_one();  // the traffic went, which says nothing
+  if (load.first + load.second < kCalm)
+    return back_to_one();  // the traffic went, which says nothing
   if (windows_++ == 0) return;
   bytes_ += load.bytes_a_second;
   if (windows_ <= kWindows) return;

@@ -1,8 +1,8 @@
 // Owns the decision whether a data path runs on one thread or on two. Pure.
 //
-// Two are tried where one is not enough (it has been busy for a while) and the machine has a processor
-// to spare, and kept where they carried more; a trial in vain is repeated ever more rarely. One is
-// enough again once both together have little to do.
+// Two are tried where one is not enough (it has been busy for a while) and the machine has a
+// processor to spare, and kept where they carried more; a trial in vain is repeated ever more
+// rarely. One is enough again once both together have little to do.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,8 @@
 
 namespace i3 {
 
-// Of a stretch of time that just ended. Times of processors are in processors: 1.0 is one, fully busy.
+// Of a stretch of time that just ended. Times of processors are in processors: 1.0 is one, fully
+// busy.
 struct ThreadLoad {
   double first = 0;   // the thread that does everything, or all but the sending
   double second = 0;  // the other one
@@ -22,11 +23,11 @@ struct ThreadLoad {
 class ThreadChoice {
  public:
   static constexpr Duration kWindow = std::chrono::milliseconds(100);  // between two looks
-  static constexpr double kBusy = 0.85;   // of one processor: it is what bounds the traffic
-  static constexpr double kSpare = 0.3;   // enough to try
-  static constexpr double kRepays = 1.1;  // bytes with two, against bytes with one
-  static constexpr double kCalm = 0.6;    // of one processor, both threads together
-  static constexpr unsigned kWindows = 3;      // that are compared
+  static constexpr double kBusy = 0.85;         // of one processor: it is what bounds the traffic
+  static constexpr double kSpare = 0.3;         // enough to try
+  static constexpr double kRepays = 1.1;        // bytes with two, against bytes with one
+  static constexpr double kCalm = 0.6;          // of one processor, both threads together
+  static constexpr unsigned kWindows = 3;       // that are compared
   static constexpr unsigned kCalmWindows = 10;  // after so many there is one thread again
   static constexpr Duration kFirstRest = std::chrono::seconds(1);
   static constexpr Duration kLongestRest = std::chrono::seconds(64);

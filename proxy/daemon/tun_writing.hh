@@ -1,5 +1,5 @@
-// Owns the packets that are about to be written to the TUN device: those of one flow are joined into
-// super-packets where the device takes them.
+// Owns the packets that are about to be written to the TUN device: those of one flow are joined
+// into super-packets where the device takes them.
 #pragma once
 
 #include <utility>

@@ -82,7 +82,10 @@ void Segmenter::write(std::size_t index, MutBytes out) const {
     store16(transport, 4, static_cast<std::uint16_t>(transport.size()));
   }
   store16(transport, field, 0);
-  auto sum = static_cast<std::uint16_t>(~fold(sum_of(transport, addresses_ + transport.size())));
+  // The payload's from where it was read: its copy may still be on its way to this processor.
+  const ChecksumSum header =
+      sum_of(Bytes(transport).first(headers_ - transport_), addresses_ + transport.size());
+  auto sum = static_cast<std::uint16_t>(~fold(sum_of(data, header)));
   if (sum == 0 && !tcp_) sum = 0xffff;
   store16(transport, field, sum);
 }

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <unordered_set>
 
 #include "overlay/node/kernel/lease.h"
 #include "overlay/node/kernel/relay_program.hh"
@@ -86,7 +87,9 @@ int KernelRelay::attach() {
   struct if_nameindex* all = if_nameindex();
   if (all == nullptr) return errno;
   int error = 0;
+  std::unordered_set<unsigned> there;
   for (const struct if_nameindex* each = all; each->if_index != 0; ++each) {
+    there.insert(each->if_index);
     if (attached_.contains(each->if_index) || !is_ethernet_and_up(each->if_name)) continue;
     OwnedFd link(bpf_link_create(program_, static_cast<int>(each->if_index), kTcxIngress, nullptr));
     if (link)
@@ -96,6 +99,7 @@ int KernelRelay::attach() {
       error = errno;
   }
   if_freenameindex(all);
+  std::erase_if(attached_, [&](const auto& one) { return !there.contains(one.first); });
   return error;
 }
 

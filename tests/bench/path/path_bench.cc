@@ -251,6 +251,52 @@ void report_sessions(Report& report, const Setting& setting) {
   }
 }
 
+// What a received message costs until its session's keys are known: its header read, its index looked
+// up, and the session's peer; batches of 64 in random order, fetched ahead as the daemon does.
+double index_nanoseconds(std::uint32_t count, std::size_t batches) {
+  SeededRandom random(3);
+  SlotTable table(random, count);
+  std::vector<std::uint32_t> indices;
+  for (PeerHandle peer = 0; peer < count; ++peer)
+    indices.push_back(table.index(table.take(peer, kNever)));
+  std::vector<std::array<std::uint8_t, kTransportHeader>> messages(1u << 14);
+  for (auto& message : messages) Writer(message).u32(indices[random.below(count)]);
+  std::uint64_t found = 0, expected = 0;
+  const double start = cpu_nanoseconds();
+  for (std::size_t batch = 0; batch < batches; ++batch) {
+    const auto* first = messages.data() + batch * kBatch % messages.size();
+    for (std::size_t i = 0; i < kBatch; ++i) table.prefetch(Reader(first[i]).u32());
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      const SlotTable::Slot slot = table.find(Reader(first[i]).u32());
+      if (slot != SlotTable::kNone && table.peer(slot) < count) ++found;
+    }
+    expected += kBatch;
+  }
+  const double spent = cpu_nanoseconds() - start;
+  if (found != expected) fail("an index led nowhere");
+  return spent / static_cast<double>(expected);
+}
+
+// `receive`: all of a received packet's own cost, with one session.
+void report_index(Report& report, const Samples& receive, const Setting& setting) {
+  Samples one, all;
+  for (const std::uint32_t count : {1u, 1000u, 1000000u}) {
+    Samples samples;
+    for (int run = -1; run < setting.runs; ++run) {
+      const double each = index_nanoseconds(count, 20 * setting.packets / kBatch);
+      if (run >= 0) samples.add(each);
+    }
+    report.figure("session.index_ns_at_" + std::to_string(count), samples, "ns");
+    if (count == 1)
+      one = samples;
+    else
+      all = samples;
+  }
+  Samples cost;
+  cost.add((receive.median() + all.median() - one.median()) / receive.median());
+  report.figure("session.index_cost_1m_vs_1", cost, "ratio", {2, 0});
+}
+
 // Nanoseconds that `work` takes each time, over many times.
 template <class Work>
 Samples samples_of(const Setting& setting, Work work) {
@@ -336,6 +382,7 @@ int main(int argc, char** argv) {
   report.figure("header.relay_bytes", by_node.overhead, "bytes", {37, 0});
   report.figure("header.direct_bytes", direct.overhead, "bytes", {32, 0});
   if (aes) report_parts(report, setting);
+  report_index(report, by_node.own_receive, setting);
   report_sessions(report, setting);
   return 0;
 }

@@ -47,7 +47,7 @@ TEST_CASE("and where the machine has no processor to spare") {
   CHECK(machine.until_two({1.0, 0, 0.2, 1e9}) == 0);
 }
 
-TEST_CASE("a busy thread with a processor to spare gets a second one, and keeps it where it carries more") {
+TEST_CASE("a second one is kept where two carry more") {
   Machine machine;
   CHECK(machine.until_two(kBusy) == ThreadChoice::kWindows);
   CHECK(machine.windows(1000, kMore));
