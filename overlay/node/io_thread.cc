@@ -1,5 +1,6 @@
 #include "overlay/node/io_thread.hh"
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <pthread.h>
@@ -8,8 +9,9 @@
 namespace i3 {
 namespace {
 
-// So many looks before a thread sleeps, a few tens of microseconds: waking one costs more.
-constexpr unsigned kLooks = 1000;
+// So many looks before a thread sleeps, some tens of microseconds on x86: waking one costs more.
+// Who looked in vain looks less the next time.
+constexpr unsigned kMostLooks = 1024, kFewestLooks = 16;
 
 void pause_a_little() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -20,11 +22,16 @@ void pause_a_little() {
 }
 
 // Until `value` is another than `old`; returns it.
-std::uint32_t await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
-  for (unsigned look = 0; look < kLooks; ++look) {
-    if (const auto now = value.load(std::memory_order_acquire); now != old) return now;
+std::uint32_t await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old,
+                           unsigned& looks) {
+  for (unsigned look = 0; look < looks; ++look) {
+    if (const auto now = value.load(std::memory_order_acquire); now != old) {
+      looks = std::min(2 * looks, kMostLooks);
+      return now;
+    }
     pause_a_little();
   }
+  looks = std::max(looks / 2, kFewestLooks);
   value.wait(old, std::memory_order_acquire);
   return value.load(std::memory_order_acquire);
 }
@@ -59,24 +66,27 @@ void IoThread::stop() {
 
 IoThread::Ticket IoThread::give(void (*run)(void*), void* what) {
   while (under_way() >= kMost)
-    await_change(done_, static_cast<std::uint32_t>(given_here_) - std::uint32_t{kMost});
+    await_change(done_, static_cast<std::uint32_t>(given_here_) - std::uint32_t{kMost}, looks_);
   jobs_[given_here_ % kMost] = {run, what};
-  given_.store(static_cast<std::uint32_t>(++given_here_), std::memory_order_release);
+  // Sequentially consistent, as below: the store comes before notify_one() looks for who sleeps.
+  given_.store(static_cast<std::uint32_t>(++given_here_));
   given_.notify_one();
   return given_here_;
 }
 
 void IoThread::wait(Ticket ticket) {
   for (std::uint32_t seen = done_.load(std::memory_order_acquire); !done(ticket);)
-    seen = await_change(done_, seen);
+    seen = await_change(done_, seen, looks_);
 }
 
 void IoThread::work() {
-  for (std::uint32_t at = 0, given = 0;; ++at) {
-    while (given == at) given = await_change(given_, given);
+  unsigned looks = kMostLooks;
+  std::uint32_t at = done_.load(), given = at;
+  for (;; ++at) {
+    while (given == at) given = await_change(given_, given, looks);
     const Job job = jobs_[at % kMost];
     if (job.run != nullptr) job.run(job.what);
-    done_.store(at + 1, std::memory_order_release);
+    done_.store(at + 1);
     done_.notify_one();
     if (job.run == nullptr) return;
   }

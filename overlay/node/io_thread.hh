@@ -57,6 +57,7 @@ class IoThread {
   // The low halves of tickets: what a thread can sleep on.
   alignas(64) std::atomic<std::uint32_t> given_{0};
   alignas(64) std::atomic<std::uint32_t> done_{0};
+  unsigned looks_ = 1024;  // of the first thread, before it sleeps
   bool serves_ = false;
   std::thread thread_;
 };

@@ -37,6 +37,7 @@ class Outbox {
     Slot& slot = slots_[at_];
     if (slot.batch->empty()) return true;
     if (thread_ == nullptr || !thread_->serves() || (thread_->idle() && slot.batch->few())) {
+      settle_all();
       slot.batch->flush(fd);
       settled_(*slot.batch);
       return true;
@@ -44,8 +45,10 @@ class Outbox {
     slot.fd = fd;
     slot.given = true;
     slot.ticket = thread_->give(&Outbox::send, &slot);
+    given_ = true;
     at_ = (at_ + 1) % kBatches;
-    if (!open_slot_ready()) slots_[at_].batch = make_();
+    settle(slots_[at_]);
+    if (!slots_[at_].batch) slots_[at_].batch = make_();
     return false;
   }
 
@@ -61,14 +64,15 @@ class Outbox {
     auto& slot = *static_cast<Slot*>(what);
     slot.batch->flush(slot.fd);
   }
-  // Whether the slot in turn has a batch; it is free then.
-  bool open_slot_ready() {
-    Slot& slot = slots_[at_];
-    if (std::exchange(slot.given, false)) {
-      thread_->wait(slot.ticket);
-      settled_(*slot.batch);
-    }
-    return slot.batch != nullptr;
+  void settle(Slot& slot) {
+    if (!std::exchange(slot.given, false)) return;
+    thread_->wait(slot.ticket);
+    settled_(*slot.batch);
+  }
+  // All of them have left.
+  void settle_all() {
+    if (!std::exchange(given_, false)) return;
+    for (Slot& slot : slots_) settle(slot);
   }
 
   std::function<std::unique_ptr<Batch>()> make_;
@@ -76,6 +80,7 @@ class Outbox {
   IoThread* thread_ = nullptr;
   std::array<Slot, kBatches> slots_;
   std::size_t at_ = 0;
+  bool given_ = false;  // a slot may be under way or not settled
 };
 
 }  // namespace i3

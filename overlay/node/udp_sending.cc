@@ -10,7 +10,10 @@ constexpr std::size_t kMaxSuperBytes = 65000;  // of one super-packet, below wha
 }  // namespace
 
 UdpSending::UdpSending(std::size_t largest)
-    : largest_(largest), storage_(kMost * largest), messages_(kMost), controls_(kMost) {
+    : largest_(largest),
+      storage_(new std::uint8_t[kMost * largest]),
+      messages_(kMost),
+      controls_(kMost) {
   routes_.reserve(kMost);
   runs_.reserve(kMost);
 }
@@ -30,7 +33,7 @@ void UdpSending::place(Bytes bytes, bool borrow) {
   route_of_[count_] = routes_.size() - 1;
   auto* at = const_cast<std::uint8_t*>(bytes.data());  // sendmmsg only reads
   if (!borrow) {
-    at = storage_.data() + used_;
+    at = storage_.get() + used_;
     std::copy(bytes.begin(), bytes.end(), at);
     used_ += bytes.size();
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <utility>
@@ -56,7 +57,7 @@ class UdpSending {
   bool send_one(int fd, const Run& run);
 
   std::size_t largest_;
-  std::vector<std::uint8_t> storage_;
+  std::unique_ptr<std::uint8_t[]> storage_;  // takes memory once bytes are copied into it
   std::size_t used_ = 0;
   std::vector<UdpRoute> routes_;  // at most kMost, each for the datagrams that follow it
   std::array<std::size_t, kMost> route_of_{};

@@ -52,8 +52,10 @@ Number number(std::string_view text) {
 std::uint64_t idle_ticks(std::string_view stat, const std::function<bool(unsigned)>& may_use) {
   std::uint64_t sum = 0;
   while (!stat.empty()) {
-    std::string_view line = stat.substr(0, stat.find('\n'));
-    stat.remove_prefix(std::min(line.size() + 1, stat.size()));
+    const std::size_t end = stat.find('\n');
+    if (end == std::string_view::npos) break;  // cut off
+    std::string_view line = stat.substr(0, end);
+    stat.remove_prefix(end + 1);
     const std::string_view name = next_word(line);
     if (!name.starts_with("cpu") || name.size() == 3) continue;
     if (!may_use(number<unsigned>(name.substr(3)))) continue;
@@ -82,7 +84,7 @@ void DataThreads::look(TimePoint now, std::uint64_t bytes) {
   first_time_ = first;
   second_time_ = second;
   bytes_ = bytes;
-  if (load.first >= ThreadChoice::kBusy) load.spare = spare();
+  if (load.first >= ThreadChoice::kBusy && choice_.wants_spare(now)) load.spare = spare();
   apply(choice_.two(load, now), load.first >= ThreadChoice::kBusy ? "busy" : "calm");
 }
 
@@ -94,9 +96,10 @@ double DataThreads::spare() {
   const std::uint64_t ticks = idle_ticks(
       read_stat(), [&](unsigned cpu) { return cpu < CPU_SETSIZE && CPU_ISSET(cpu, &usable); });
   const Duration since = looked_ - std::exchange(idle_read_, looked_);
-  const std::uint64_t idle = ticks - std::exchange(idle_ticks_, ticks);
-  if (since > 2 * ThreadChoice::kWindow) return 0;
-  return static_cast<double>(idle) / kTicksASecond / seconds(since);
+  const std::uint64_t before = std::exchange(idle_ticks_, ticks);
+  // Nothing where it could not be read; less where a processor went.
+  if (since > 2 * ThreadChoice::kWindow || before == 0 || ticks < before) return 0;
+  return static_cast<double>(ticks - before) / kTicksASecond / seconds(since);
 }
 
 void DataThreads::apply(bool two, std::string_view why) {
@@ -108,7 +111,9 @@ void DataThreads::apply(bool two, std::string_view why) {
     log_.warning("second_thread_refused", {{"effect", "one thread does everything"}});
     return;
   }
-  log_.info("threads", {{"count", std::to_string(count())}, {"why", std::string(why)}});
+  ++changes_;
+  // Trials come and go; status says how many there are now.
+  log_.debug("threads", {{"count", std::to_string(count())}, {"why", std::string(why)}});
 }
 
 }  // namespace i3

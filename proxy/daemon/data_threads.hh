@@ -16,12 +16,17 @@ class DataThreads {
 
   IoThread& second() { return second_; }
   void set(std::optional<unsigned> wanted);
+  std::uint64_t changes() const { return changes_; }
   unsigned count() const { return second_.serves() ? 2 : 1; }
   // Between two turns of the first thread; `bytes` is all that it carried so far. Looks at clocks
   // ten times a second at most, and at the machine's processors only while the first thread is
   // busy.
   void look(TimePoint now, std::uint64_t bytes);
-  void stop() { second_.stop(); }
+  // For good.
+  void stop() {
+    refused_ = true;
+    second_.stop();
+  }
 
  private:
   void apply(bool two, std::string_view why);
@@ -30,10 +35,11 @@ class DataThreads {
   Log& log_;
   IoThread second_;
   ThreadChoice choice_;
-  bool refused_ = false;  // the system gave no thread
+  bool refused_ = false;  // there is no second thread to be had
   TimePoint looked_{};
   Duration first_time_{}, second_time_{};
   std::uint64_t bytes_ = 0;
+  std::uint64_t changes_ = 0;
   std::uint64_t idle_ticks_ = 0;
   TimePoint idle_read_{};
 };

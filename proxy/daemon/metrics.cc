@@ -33,6 +33,8 @@ void traffic(MetricsText& text, Worker& worker) {
   text.sample("direction", "in", all.rx_bytes).sample("direction", "out", all.tx_bytes);
   text.gauge("threads", "Threads of the data path");
   text.sample(worker.threads().count());
+  text.counter("thread_changes_total", "How often there was one more or one less");
+  text.sample(worker.threads().changes());
   text.counter("kernel_dropped_total", "Datagrams and packets that the kernel did not take");
   text.sample(worker.dropped_by_kernel());
 }

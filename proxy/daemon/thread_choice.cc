@@ -25,18 +25,20 @@ bool ThreadChoice::two(const ThreadLoad& load, TimePoint now) {
 }
 
 void ThreadChoice::look_for_load(const ThreadLoad& load, TimePoint now) {
-  if (load.first < kBusy || load.spare < kSpare) return back_to_one();
+  if (load.first < kBusy || load.spare < kSpare || !wants_spare(now)) return back_to_one();
   bytes_ += load.bytes_a_second;
   if (++windows_ < kWindows || now < rests_until_) return;
   with_one_ = bytes_ / windows_;
   back_to_one();
-  state_ = State::trying;
+  if (with_one_ > 0) state_ = State::trying;  // else it is busy with something else
 }
 
 // The first window is of the change.
 void ThreadChoice::judge(const ThreadLoad& load, TimePoint now) {
-  if (load.first + load.second < kCalm)
-    return back_to_one();  // the traffic went, which says nothing
+  if (load.first + load.second < kCalm) {  // the traffic went, which says nothing
+    rests_until_ = now + kFirstRest;
+    return back_to_one();
+  }
   if (windows_++ == 0) return;
   bytes_ += load.bytes_a_second;
   if (windows_ <= kWindows) return;

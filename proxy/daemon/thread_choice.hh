@@ -34,6 +34,10 @@ class ThreadChoice {
 
   // Nothing: by load. Anything but 1 is two.
   void set(std::optional<unsigned> wanted) { wanted_ = wanted; }
+  // Whether `spare` of the next load will be looked at.
+  bool wants_spare(TimePoint now) const {
+    return !wanted_ && state_ == State::one && now + kWindows * kWindow >= rests_until_;
+  }
   // Once a window, or later where there was no traffic; returns whether there are two from now on.
   bool two(const ThreadLoad& load, TimePoint now);
 

@@ -70,6 +70,7 @@ std::size_t TunIo::read_one() {
     throw PlatformError("the network interface of this daemon was deleted");
   if (size < 0 || static_cast<std::size_t>(size) < front) return 0;
   const MutBytes all = MutBytes(buffer_).first(static_cast<std::size_t>(size));
+  bytes_ += all.size();
   take(virtio_ ? VirtioHeader::read(all) : VirtioHeader{}, all.subspan(front));
   return all.size();
 }
@@ -121,6 +122,7 @@ Frame TunIo::slot(std::size_t size) {
 
 void TunIo::write(Bytes packet) {
   const bool lent = lies_in(packet, lent_);
+  bytes_ += packet.size();
   if (!lent && !writing_.open().has_room(packet.size())) flush();
   if (!lent && packet.size() > TunWriting::kMostCopies) {
     ++dropped_;

@@ -30,8 +30,8 @@ class TunIo {
   TunIo(boost::asio::io_context& io, TunQueue queue,
         std::function<void(std::span<const Frame>)> captured, std::function<void()> turn);
 
-  // While that thread serves it writes what is flushed. It must outlive this and have no job left when
-  // this ends.
+  // While that thread serves it writes what is flushed. It must outlive this and have no job left
+  // when this ends.
   void use(IoThread& thread);
   // For local programs; written at the next flush().
   void write(Bytes packet);
@@ -43,6 +43,7 @@ class TunIo {
   void borrow_from(Bytes storage) { lent_ = storage; }
   // Where captured packets lie.
   Bytes storage() const { return slots_.all(); }
+  std::uint64_t bytes() const { return bytes_; }  // of all that was read or written
   std::uint64_t dropped() const { return dropped_; }
 
  private:
@@ -79,7 +80,7 @@ class TunIo {
   bool udp_;  // the device takes UDP super-packets
   Outbox<TunWriting> writing_;
   Bytes lent_;
-  std::uint64_t dropped_ = 0;
+  std::uint64_t bytes_ = 0, dropped_ = 0;
 };
 
 }  // namespace i3

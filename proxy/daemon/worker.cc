@@ -147,7 +147,7 @@ void Worker::finish_when_stopped() {
 
 // After every batch of work: what was gathered leaves, and the timer is set to what comes next.
 void Worker::turn() {
-  threads_.look(clock_.now(), underlay_->bytes());
+  threads_.look(clock_.now(), tun_->bytes() + underlay_->bytes());
   clock_.release();
   if (extension_) extension_->flush();
   tun_->flush();

@@ -86,7 +86,8 @@ void Courier::send_by_node(Peer& peer, SessionKind kind, Frame frame, TimePoint 
   parts_.client.send_by_id(target, static_cast<std::uint8_t>(kind), frame.bytes(), now);
 }
 
-// Already wrapped: only the label changes.
+// Already wrapped: only the label changes, in a copy, for what was sent the first way may be lent
+// until the end of the turn.
 void Courier::send_again(Peer& peer, SessionKind kind, const Frame& frame) {
   SecondWay& second = peer.ways.second;
   if (kind != SessionKind::transport || second.budget < frame.size() ||
@@ -96,9 +97,10 @@ void Courier::send_again(Peer& peer, SessionKind kind, const Frame& frame) {
   const auto endpoint = reachable(at.node);
   if (!endpoint || at.label.none()) return;
   second.budget -= frame.size();
-  Writer writer(frame.bytes().first(wire::kLabelledSize));
+  std::vector<std::uint8_t> copy(frame.bytes().begin(), frame.bytes().end());
+  Writer writer(MutBytes(copy).first(wire::kLabelledSize));
   wire::Labelled::write_front(writer, static_cast<std::uint8_t>(kind), at.label);
-  parts_.io.send(*endpoint, frame.bytes());
+  parts_.io.send(*endpoint, copy);
 }
 
 void Courier::send(Peer& peer, SessionKind kind, Frame frame, TimePoint now) {

@@ -1,19 +1,14 @@
 #!/bin/bash
 # Round trips while nothing else goes on, and beside one TCP stream as fast as it goes, in either
-# direction: over the bare cable, through two proxies and one node, and straight; median and 99th
-# percentile. I3_BENCH_FULL=1: longer and more often.
+# direction: over the bare cable, through two proxies and one node, straight, and through the least
+# tunnel and fastd (if it is installed); median and 99th percentile. I3_BENCH_FULL=1: longer and more
+# often.
 . "$(dirname "$0")/../../netns/lib.sh"
 . "$I3_TREE/tests/netns/figures.sh"
 begin 900
 runs=1 count=400
 [ -n "${I3_BENCH_FULL:-}" ] && runs=5 count=1500
-make_internet
-start_resolver
-make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
-make_public p eth0 198.51.100.50/24
-make_public q eth0 198.51.100.51/24
-keygen n1 p q
-start_node n1
+. "$(dirname "$0")/small_tunnels.sh"
 wait_for 10 "the node" ctl_node n1 ring
 spawn iperf q iperf3 -s
 
@@ -28,7 +23,9 @@ pings() {
   most+=("$(percentile 0.99 <<< "$times")")
   [ -n "${half[-1]}" ] && [ -n "${most[-1]}" ] || fail "no percentile of $count pings to $1"
 }
+declare -A median
 report() {
+  median[$1]=$(percentile 0.5 < <(printf '%s\n' "${half[@]}"))
   figure "latency.$1_us" us null lower '{}' "${half[@]}"
   figure "latency.$1_p99_us" us null lower '{}' "${most[@]}"
   half=() most=()
@@ -51,17 +48,25 @@ measure() {
   done
   checks=$((checks + 1))
 }
-path_is() { in_ns p ping -c 1 -W 1 q.i3 && [ "$(ctl p --json peers | jq -r '.peers[] | select(.name == "q") | .path')" = "$1" ]; }
-
-measure raw 198.51.100.51
-for way in node direct; do
-  shortcuts=no
-  [ $way = direct ] && shortcuts=yes
-  write_proxy p know=q nodes=n1 allow='<allow from="q"/>' shortcuts=$shortcuts
-  write_proxy q know=p nodes=n1 allow='<allow from="p"/>' shortcuts=$shortcuts
-  start_proxy p q
-  wait_for 20 "a path of the kind '$way'" path_is $way
-  measure $way "$(address4 p q.i3)"
-  end proxy-p
-  end proxy-q
+measure raw "$cable_to"
+# by WAY: i3, by a node or straight.
+by() {
+  way=$1
+  for host in p q; do
+    sed -i "s/shortcuts=\"[a-z]*\"/shortcuts=\"$([ "$way" = direct ] && echo yes || echo no)\"/" "$WORK/$host/proxy.xml"
+  done
+  with_i3 on_that_way
+}
+on_that_way() { measure "$way" "$2"; }
+by node
+for kind in $kinds; do
+  [ "$kind" = i3 ] && { by direct; continue; }
+  "with_$kind" measure "$kind"
+done
+for kind in $kinds; do
+  [ "$kind" = i3 ] && continue
+  for direction in there back; do
+    figure "latency.bulk_${direction}_vs_$kind" ratio null lower '{}' "$(awk -v own="${median[direct_bulk_$direction]}" \
+      -v other="${median[${kind}_bulk_$direction]}" 'BEGIN { print own / other }')"
+  done
 done

@@ -1,6 +1,6 @@
-// Sends datagrams of one size as fast as it can, or so many a second, and says what each cost this machine's processors:
-// its own CPU time, in which the kernel carries a packet as far as it goes without another process,
-// and that of the threads in which the kernel does what is left over.
+// Sends datagrams of one size as fast as it can, or so many a second, and says what each cost this
+// machine's processors: its own CPU time, in which the kernel carries a packet as far as it goes
+// without another process, and that of the threads in which the kernel does what is left over.
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -71,12 +71,13 @@ void stay() {
 
 }  // namespace
 
-// packet_source ADDRESS:PORT SIZE COUNT [BEGINNING-IN-HEX [SEGMENTS [A-SECOND]]]; with SEGMENTS above
-// 1 that many leave as one super-packet. Prints nanoseconds a datagram.
+// packet_source ADDRESS:PORT SIZE COUNT [BEGINNING-IN-HEX [SEGMENTS [A-SECOND]]]; with SEGMENTS
+// above 1 that many leave as one super-packet. Prints nanoseconds a datagram.
 int main(int argc, char** argv) {
   const auto to = argc > 3 ? Endpoint::parse(argv[1]) : std::nullopt;
   if (!to || !to->address.is_v4()) {
-    std::fprintf(stderr, "usage: packet_source ADDRESS:PORT SIZE COUNT [HEX [SEGMENTS [A-SECOND]]]\n");
+    std::fprintf(stderr,
+                 "usage: packet_source ADDRESS:PORT SIZE COUNT [HEX [SEGMENTS [A-SECOND]]]\n");
     return 2;
   }
   const std::size_t size = std::stoul(argv[2]), count = std::stoul(argv[3]);
@@ -110,9 +111,8 @@ int main(int argc, char** argv) {
     if (now < 0) fail("sendmmsg");
     sent += static_cast<std::size_t>(now) * segments;
     if (a_second > 0)
-      std::this_thread::sleep_until(
-          begin + std::chrono::nanoseconds(
-                      static_cast<std::int64_t>(static_cast<double>(sent) / a_second * 1e9)));
+      std::this_thread::sleep_until(begin + std::chrono::nanoseconds(static_cast<std::int64_t>(
+                                                static_cast<double>(sent) / a_second * 1e9)));
   }
   const double spent = own_nanoseconds() - before + left_over_nanoseconds() - left_before;
   std::printf("%.1f %zu\n", spent / static_cast<double>(sent), sent);

@@ -5,19 +5,9 @@
 begin 120
 svg=${1:-$I3_BIN/../profile.svg}
 command -v perf > /dev/null || { say "skipped: no perf"; exit 77; }
-make_internet
-start_resolver
-make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
-make_public p eth0 198.51.100.50/24
-make_public q eth0 198.51.100.51/24
-keygen n1 p q
-start_node n1
+. "$(dirname "$0")/pair.sh"
 spawn iperf q iperf3 -s
-write_proxy p know=q nodes=n1 allow='<allow from="q"/>' shortcuts=yes
-write_proxy q know=p nodes=n1 allow='<allow from="p"/>' shortcuts=yes
-start_proxy p q
-straight() { in_ns p ping -c 1 -W 1 q.i3; [ "$(ctl p --json peers | jq -r '.peers[] | select(.name == "q") | .path')" = direct ]; }
-wait_for 20 "a straight path" straight
+start_pair
 to=$(address4 p q.i3)
 wait_for 10 "iperf3" in_ns p timeout 2 socat -u OPEN:/dev/null "TCP:$to:5201"
 spawn client p iperf3 --forceflush -c "$to" -t 8

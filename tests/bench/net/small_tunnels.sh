@@ -1,23 +1,11 @@
 # Owns how i3 and other tunnel programs are started anew between the hosts p and q, used once, and
 # ended: with_i3, with_bare and with_fastd call WORK NAME ADDRESS. Sourced after lib.sh and figures.sh.
 # `bare` is bare_tunnel.cc, the least that a program in this place can do.
-make_internet
-start_resolver
-make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
-make_public p eth0 198.51.100.50/24
-make_public q eth0 198.51.100.51/24
-keygen n1 p q
-start_node n1
-write_proxy p know=q nodes=n1 allow='<allow from="q"/>' shortcuts=yes
-write_proxy q know=p nodes=n1 allow='<allow from="p"/>' shortcuts=yes
-cable_to=198.51.100.51
+. "$(dirname "$0")/pair.sh"
 
-answers() { in_ns p ping -c 1 -W 1 "$1" > /dev/null; }
-straight() { answers q.i3 && [ "$(ctl p --json peers | jq -r '.peers[] | select(.name == "q") | .path')" = direct ]; }
 with_cable() { "$1" cable "$cable_to"; }
 with_i3() {
-  start_proxy p q
-  wait_for 20 "a straight path" straight
+  start_pair
   "$1" i3 "$(address4 p q.i3)"
   end proxy-p
   end proxy-q

@@ -251,8 +251,9 @@ void report_sessions(Report& report, const Setting& setting) {
   }
 }
 
-// What a received message costs until its session's keys are known: its header read, its index looked
-// up, and the session's peer; batches of 64 in random order, fetched ahead as the daemon does.
+// What a received message costs until its session's keys are known: its header read, its index
+// looked up, and the session's peer; batches of 64 in random order, fetched ahead as the daemon
+// does.
 double index_nanoseconds(std::uint32_t count, std::size_t batches) {
   SeededRandom random(3);
   SlotTable table(random, count);

@@ -1,5 +1,7 @@
 #include "tests/sim/hosts/sim_host.hh"
 
+#include <algorithm>
+#include <stdexcept>
 #include <tins/tins.h>
 
 namespace i3::sim {
@@ -61,8 +63,9 @@ SimHost::SimHost(SimNetwork& network, SimNetwork::Host machine, const Endpoint& 
   groups_ = std::make_unique<Groups>(*host_, network_, random_, log_,
                                      [this](Bytes packet) { to_tun(packet); });
   network_.open(machine_, at_, [this](const Endpoint& from, const Endpoint&, MutBytes message) {
+    lent_ = message;
     host_->on_datagram(from, message);
-    arm();
+    end_turn();
   });
   host_->network_changed({at_}, true, false);
   host_->start();
@@ -90,10 +93,27 @@ void SimHost::arm() {
 }
 
 void SimHost::send(const Endpoint& to, Bytes datagram) {
+  note_handed(datagram);
   network_.send(machine_, at_, to, datagram);
 }
 
+void SimHost::note_handed(Bytes bytes) {
+  const auto* end = lent_.data() + lent_.size();
+  if (!lent_.empty() && bytes.data() >= lent_.data() && bytes.data() < end)
+    handed_.push_back({bytes, {bytes.begin(), bytes.end()}});
+}
+
+void SimHost::end_turn() {
+  for (const Handed& one : handed_)
+    if (!std::equal(one.what.begin(), one.what.end(), one.where.begin()))
+      throw std::logic_error("bytes changed between being sent and the end of the turn");
+  handed_.clear();
+  lent_ = {};
+  arm();
+}
+
 void SimHost::to_tun(Bytes packet) {
+  note_handed(packet);
   received.emplace_back(packet.begin(), packet.end());
 }
 
@@ -131,8 +151,9 @@ void SimHost::send_packet(std::vector<std::uint8_t> packet) {
   std::vector<std::uint8_t> storage(Frame::kHeadroom + packet.size() + Frame::kTailroom);
   std::copy(packet.begin(), packet.end(), storage.begin() + Frame::kHeadroom);
   const Frame frame{storage, Frame::kHeadroom, Frame::kHeadroom + packet.size()};
+  lent_ = storage;
   if (!groups_->on_tun(frame)) host_->on_tun(frame);
-  arm();
+  end_turn();
 }
 
 void SimHost::send_udp(const PublicKey& to, std::uint16_t from_port, std::uint16_t to_port,

@@ -63,6 +63,15 @@ class SimHost final : public HostIo {
   std::size_t resets() const;
 
  private:
+  // The driver sends from the storage of what came in, at the end of the turn and without a copy.
+  struct Handed {
+    Bytes where;
+    std::vector<std::uint8_t> what;
+  };
+  void note_handed(Bytes bytes);
+  // Throws where any of it is another by now.
+  void end_turn();
+
   void send(const Endpoint& to, Bytes datagram) override;
   void to_tun(Bytes packet) override;
   void set_route(const VirtualIp& address, bool present) override;
@@ -82,6 +91,8 @@ class SimHost final : public HostIo {
   std::string state_;
   std::unique_ptr<Host> host_;
   std::unique_ptr<Groups> groups_;
+  Bytes lent_;  // storage of what came in
+  std::vector<Handed> handed_;
   SimNetwork::Timer timer_ = 0;
   TimePoint armed_ = kNever;
 };

@@ -74,11 +74,42 @@ TEST_CASE("a trial that carried no more ends, and is repeated ever more rarely")
   CHECK(before == ThreadChoice::kLongestRest / ThreadChoice::kWindow);
 }
 
-TEST_CASE("a trial without traffic says nothing: no rest") {
+TEST_CASE("a trial without traffic says nothing: the next one is as soon as the first") {
   Machine machine;
   REQUIRE(machine.until_two(kBusy) > 0);
-  CHECK_FALSE(machine.windows(1, {0.1, 0.1, 1.0, 1e7}));
-  CHECK(machine.until_two(kBusy) == ThreadChoice::kWindows);
+  for (int trial = 0; trial < 8; ++trial) {
+    CHECK_FALSE(machine.windows(1, {0.1, 0.1, 1.0, 1e7}));
+    CHECK(machine.until_two(kBusy) == ThreadChoice::kFirstRest / ThreadChoice::kWindow);
+  }
+}
+
+TEST_CASE("what is compared are the last windows before the trial, not all of a rest") {
+  Machine machine;
+  for (int trial = 0; trial < 7; ++trial) {
+    REQUIRE(machine.until_two(kBusy) > 0);
+    CHECK_FALSE(machine.windows(ThreadChoice::kWindows + 1, kSame));
+  }
+  // A minute of small packets, then bulk, of which two threads carry no more than one.
+  CHECK_FALSE(machine.windows(600, {1.0, 0, 0.9, 1e8}));
+  REQUIRE(machine.until_two(kBusy) > 0);
+  CHECK_FALSE(machine.windows(ThreadChoice::kWindows + 1, kSame));
+}
+
+TEST_CASE("a thread that is busy with no traffic gets no second one") {
+  Machine machine;
+  CHECK(machine.until_two({1.0, 0, 0.9, 0}) == 0);
+}
+
+TEST_CASE("the machine is asked what it has to spare only when that counts") {
+  Machine machine;
+  CHECK(machine.choice.wants_spare(machine.now));
+  REQUIRE(machine.until_two(kBusy) > 0);
+  CHECK_FALSE(machine.choice.wants_spare(machine.now));
+  REQUIRE(machine.windows(20, kMore));
+  CHECK_FALSE(machine.choice.wants_spare(machine.now));
+  machine.choice.set(1);
+  machine.windows(1, kBusy);
+  CHECK_FALSE(machine.choice.wants_spare(machine.now));
 }
 
 TEST_CASE("when the load goes there is one again after a second, not at the first pause") {
@@ -110,8 +141,10 @@ TEST_CASE("the idle time of the processors that may be used") {
       "cpu12 200 0 100 500 5 0 0 0 0 0\n"
       "intr 12345 1 2\nctxt 99\n";
   CHECK(idle_ticks(stat, [](unsigned) { return true; }) == 3020);
+  // A last line that was cut off is none.
+  CHECK(idle_ticks(stat.substr(0, stat.find("12 200")), [](unsigned) { return true; }) == 2515);
   CHECK(idle_ticks(stat, [](unsigned cpu) { return cpu == 12; }) == 505);
   CHECK(idle_ticks(stat, [](unsigned) { return false; }) == 0);
   CHECK(idle_ticks("", [](unsigned) { return true; }) == 0);
-  CHECK(idle_ticks("cpu0 1 2", [](unsigned) { return true; }) == 0);
+  CHECK(idle_ticks("cpu0 1 2\n", [](unsigned) { return true; }) == 0);
 }
