@@ -47,8 +47,8 @@ class UdpSocket {
   // Takes over a bound datagram socket of either family; throws SocketError.
   explicit UdpSocket(OwnedFd fd) : UdpSocket(std::move(fd), Options{}) {}
   UdpSocket(OwnedFd fd, Options options);
-  // While that thread serves it sends what is flushed, and receive() fills other storage than what was
-  // lent of the last one. It must outlive the socket and have no job left when the socket ends.
+  // While that thread serves it sends what is flushed, and receive() fills other storage than what
+  // was lent of the last one. It must outlive the socket and have no job left when the socket ends.
   void use(IoThread& thread);
   // This machine's addresses changed: what came to one of them is no longer answered from it, for
   // from an address that is gone nothing leaves.
