@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "proxy/daemon/commands.hh"
+#include "proxy/platform/resident.hh"
 #include "proxy/platform/sockets.hh"
 
 namespace i3 {
@@ -125,6 +126,7 @@ void Worker::run() {
                         {"ipv6", host_->own6().text()},
                         {"worker", std::to_string(inherited_.incarnation)}});
   turn();
+  give_back_code();
   io_.run();
 }
 

@@ -10,6 +10,7 @@
 #include "proxy/platform/host_files.hh"
 #include "proxy/platform/parent_impl.hh"
 #include "proxy/platform/platform_error.hh"
+#include "proxy/platform/resident.hh"
 
 namespace i3 {
 namespace {
@@ -312,6 +313,7 @@ Parent::Impl::Answer Parent::Impl::on_ready() {
     was_ready = true;
     next_question = std::chrono::steady_clock::now();
     log.info("ready", {{"pid", worker}});
+    give_back_code();
     ::sd_notify(0, "READY=1");
   }
   return fine();
