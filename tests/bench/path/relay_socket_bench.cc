@@ -172,6 +172,47 @@ double nanoseconds_each(Relay& relay, Bytes datagram, std::size_t packets) {
   return (cpu_nanoseconds() - start) / static_cast<double>(forwarded);
 }
 
+// What one call costs that sends `segments` datagrams of `size` bytes, each with its address or by
+// a socket that is connected to it.
+double nanoseconds_a_call(const Endpoint& to, bool connected, std::size_t size,
+                          std::size_t segments, std::size_t calls) {
+  const OwnedFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(to.port);
+  address.sin_addr.s_addr = htonl(to.address.to_v4());
+  const auto* name = reinterpret_cast<const sockaddr*>(&address);
+  const int each = static_cast<int>(size);
+  if (!fd || (connected && connect(fd.get(), name, sizeof address) != 0) ||
+      (segments > 1 && setsockopt(fd.get(), SOL_UDP, UDP_SEGMENT, &each, sizeof each) != 0))
+    fail("no socket that sends");
+  const std::vector<std::uint8_t> bytes(size * segments, 0x5a);
+  const double start = cpu_nanoseconds();
+  for (std::size_t i = 0; i < calls; ++i)
+    if (sendto(fd.get(), bytes.data(), bytes.size(), MSG_DONTWAIT, connected ? nullptr : name,
+               connected ? 0 : sizeof address) < 0)
+      fail("a datagram was not sent");
+  return (cpu_nanoseconds() - start) / static_cast<double>(calls);
+}
+
+void report_connected(Report& report, const Endpoint& sink, bool full) {
+  const std::size_t calls = full ? 200000 : 20000;
+  const auto compare = [&](const char* what, std::size_t size, std::size_t segments) {
+    Samples with, without, ratios;
+    for (int run = 0; run < (full ? 15 : 7); ++run) {
+      without.add(nanoseconds_a_call(sink, false, size, segments, calls / segments));
+      with.add(nanoseconds_a_call(sink, true, size, segments, calls / segments));
+      ratios.add(with.values.back() / without.values.back());
+    }
+    const std::string name = std::string("socket.") + what;
+    report.figure(name + "_ns", without, "ns");
+    report.figure(name + "_connected_ns", with, "ns");
+    report.figure(name + "_connected_vs_not", ratios, "ratio");
+  };
+  compare("small", 128, 1);
+  compare("super", kDatagram, kBurst);
+}
+
 }  // namespace
 
 // relay_socket_bench FIGURES-FILE; I3_BENCH_FULL=1 takes longer and more runs.
@@ -197,5 +238,6 @@ int main(int argc, char** argv) {
   report.figure("relay.user_packet_ns", node_ns, "ns");
   report.figure("relay.mmsg_packet_ns", plain_ns, "ns");
   report.figure("relay.user_vs_mmsg_cpu", ratios, "ratio", {0.4, 0});
+  report_connected(report, sink.local(), full);
   return 0;
 }
