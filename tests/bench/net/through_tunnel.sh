@@ -6,13 +6,7 @@
 begin 1500
 runs=1 seconds=2
 [ -n "${I3_BENCH_FULL:-}" ] && runs=5 seconds=8
-make_internet
-start_resolver
-make_public n1 eth0 198.51.100.11/24 2001:db8:1::11/64
-make_public p eth0 198.51.100.50/24
-make_public q eth0 198.51.100.51/24
-keygen n1 p q
-start_node n1
+. "$(dirname "$0")/pair.sh"
 wait_for 10 "the node" ctl_node n1 ring
 spawn iperf q iperf3 -s
 
@@ -48,8 +42,6 @@ measure() {
   figure "net.${name}_udp128_lost_at_peak" percent null lower '{}' "${lost[@]}"
   checks=$((checks + 1))
 }
-path_is() { in_ns p ping -c 1 -W 1 q.i3 && [ "$(ctl p --json peers | jq -r '.peers[] | select(.name == "q") | .path')" = "$1" ]; }
-
 measure raw 198.51.100.51
 for way in node direct; do
   shortcuts=no
@@ -59,8 +51,7 @@ for way in node direct; do
     set -- $pair
     write_proxy "$1" know="$2" nodes=n1 allow="<allow from=\"$2\"/>" shortcuts=$shortcuts
   done
-  start_proxy p q
-  wait_for 20 "a path of the kind '$way'" path_is $way
+  start_pair
   measure $way "$(address4 p q.i3)"
   same "the path is still of the kind '$way'" $way "$(ctl p --json peers | jq -r '.peers[] | select(.name == "q") | .path')"
   end proxy-p

@@ -1,7 +1,6 @@
 // Memory that only the start needed.
 #include "proxy/platform/resident.hh"
 
-#include <cstring>
 #include <doctest/doctest.h>
 #include <fstream>
 #include <string>
@@ -30,6 +29,5 @@ TEST_CASE("pages of code are given back, and come back when they are used") {
   CHECK(give_back_code() > 0);
   // This very test, doctest and the C library go on.
   CHECK(from_files() < before);
-  CHECK(std::string("still here").size() == std::strlen("still here"));
   CHECK(give_back_code() > 0);
 }
